@@ -1,0 +1,116 @@
+/** Runs one benchmark or proof and reports its figures: a table for people, one line of JSON for programs. */
+import { parseArgs } from 'node:util';
+
+export type Figure = {
+  what: string;
+  value: number;
+  /** `ms`, `jobs/s`, `ratio`, `leads` … */
+  unit: string;
+  /** The bound in words, as `≥ 0.95`; empty for a figure that is only reported. */
+  target: string;
+  /** Whether the target held; true where there is none. */
+  ok: boolean;
+};
+
+export type RunOptions = {
+  /** How many seeds a proof tries. */
+  seeds: number;
+  /** Ask for a short run, to see that it works. */
+  quick: boolean;
+  say: (line: string) => void;
+};
+
+/** What `<name>.bench.ts` and `<name>.proof.ts` export, beside a docstring whose first line `--list` shows. */
+export type Runnable = { about: string; run: (options: RunOptions) => Promise<Figure[]> };
+
+type Report = { name: string; ok: boolean; figures: Figure[]; error?: string };
+
+export function medianOf(values: number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  const upper = sorted[middle];
+  if (upper === undefined) throw new RangeError('the median of no values');
+  return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? upper) + upper) / 2;
+}
+
+/** A figure that must not be under `bound`. */
+export const atLeast = (bound: number, figure: Pick<Figure, 'what' | 'value' | 'unit'>): Figure => ({
+  ...figure,
+  target: `≥ ${bound}`,
+  ok: figure.value >= bound,
+});
+
+/** A figure that must stay under `bound`. */
+export const below = (bound: number, figure: Pick<Figure, 'what' | 'value' | 'unit'>): Figure => ({
+  ...figure,
+  target: `< ${bound}`,
+  ok: figure.value < bound,
+});
+
+const whatWidth = 44;
+
+/** The figures as lines of at most 80 columns; a long name goes on in a second line. */
+export function tableOf(figures: Figure[]): string {
+  return figures.flatMap(rowsOf).join('\n');
+}
+
+function rowsOf({ what, value, unit, target, ok }: Figure): string[] {
+  const [first = '', ...rest] = wrapped(what, whatWidth);
+  const amount = `${readable(value)} ${unit}`.padStart(18);
+  const row = `${ok ? 'ok  ' : 'FAIL'} ${first.padEnd(whatWidth)}${amount}  ${target}`.trimEnd();
+  return [row, ...rest.map((line) => `     ${line}`)];
+}
+
+function wrapped(text: string, width: number): string[] {
+  const lines: string[] = [];
+  for (const word of text.split(' ')) {
+    const last = lines.at(-1);
+    if (last !== undefined && last.length + word.length < width) lines[lines.length - 1] = `${last} ${word}`;
+    else lines.push(word);
+  }
+  return lines;
+}
+
+function readable(value: number): string {
+  if (Number.isInteger(value)) return value.toLocaleString('en-US');
+  return Math.abs(value) >= 100 ? Math.round(value).toLocaleString('en-US') : value.toPrecision(3);
+}
+
+function readOptions(args: string[]) {
+  const { values } = parseArgs({
+    args,
+    options: { seeds: { type: 'string', default: '20' }, quick: { type: 'boolean' }, json: { type: 'boolean' } },
+  });
+  const seeds = Number(values.seeds);
+  if (!Number.isInteger(seeds) || seeds < 1) throw new TypeError('--seeds takes a whole number of at least 1');
+  return { seeds, quick: values.quick === true, json: values.json === true };
+}
+
+async function main([file, name, ...args]: string[]): Promise<void> {
+  if (file === undefined || name === undefined) throw new TypeError('usage: report.ts <file> <name> [options]');
+  const { json, ...options } = readOptions(args);
+  const end = (report: Report) => finish(report, json);
+  // A fault outside the awaited run must still end in a report.
+  process.on('uncaughtException', (error) => end(brokenOff(name, error)));
+  try {
+    const runnable = (await import(file)) as Runnable;
+    console.log(`${name}: ${runnable.about}`);
+    const figures = await runnable.run({ ...options, say: (line) => console.log(line) });
+    end({ name, ok: figures.every((figure) => figure.ok), figures });
+  } catch (error) {
+    end(brokenOff(name, error));
+  }
+}
+
+function brokenOff(name: string, error: unknown): Report {
+  console.error(error);
+  return { name, ok: false, figures: [], error: error instanceof Error ? error.message : String(error) };
+}
+
+function finish(report: Report, json: boolean): void {
+  const verdict = report.ok ? 'all held' : (report.error ?? 'not all held');
+  const text = `\n${tableOf(report.figures)}\n${report.name}: ${verdict}\n${json ? `${JSON.stringify(report)}\n` : ''}`;
+  process.stdout.write(text, () => process.exit(report.ok ? 0 : 1));
+}
+
+if (import.meta.main) await main(process.argv.slice(2));

@@ -1,0 +1,8 @@
+/** `node checks/run.ts`: prints every broken boundary and limit of the tree, a line each. */
+import { findImportFaults } from './imports.ts';
+import { findLimitFaults } from './limits.ts';
+
+const root = new URL('..', import.meta.url).pathname;
+const faults = [...findImportFaults(root), ...findLimitFaults(root)];
+for (const { file, line, rule, message } of faults) console.log(`${file}:${line} ${rule}: ${message}`);
+process.exitCode = faults.length === 0 ? 0 : 1;

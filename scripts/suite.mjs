@@ -1,0 +1,15 @@
+// What `npm test` runs after the checks, as data. Everything here runs on a fresh machine, by Node 24 at the root.
+
+/** The two kinds of vitest tests: vitest.config.ts says which files each takes. */
+export const testProjects = [
+  { project: 'fast', title: 'fast tests' },
+  { project: 'db', title: 'database tests' },
+];
+
+/**
+ * Slow proofs with few seeds, examples and the guides' own commands: `{ name, run }`, where `run` are arguments of node.
+ * Each counts as one: exit code 0 is passed.
+ *
+ * @type {{ name: string, run: string[] }[]}
+ */
+export const proofs = [];
