@@ -1,0 +1,120 @@
+import { createHmac } from 'node:crypto';
+import { isIPv6 } from 'node:net';
+import type { z } from 'zod';
+import { type Setting, type SettingName, type Settings, settings } from './settings.ts';
+
+type ValueOf<S> = S extends { schema: z.ZodType<infer Value> } ? Value : never;
+type Worked<S> = S extends { default: string } ? ValueOf<S> : ValueOf<S> | undefined;
+
+/** Every setting with its value, by its name in `settings`. Those without a default may be undefined. */
+export type Config = { [Name in SettingName]: Name extends 'publicUrl' ? string : Worked<Settings[Name]> };
+
+export type Environment = Record<string, string | undefined>;
+/** What the command line gave, by name of the setting; it goes before the environment. */
+export type Flags = { [Name in SettingName]?: string | number | boolean | undefined };
+
+/** Everything that is wrong with the configuration, one line a setting. */
+export class ConfigError extends Error {
+  readonly lines: readonly string[];
+
+  constructor(lines: readonly string[]) {
+    super(lines.join('\n'));
+    this.name = 'ConfigError';
+    this.lines = lines;
+  }
+}
+
+/** Works out the configuration. Throws a `ConfigError` with all faults at once; `require` names settings this command cannot do without. */
+export function readConfig(
+  env: Environment,
+  flags: Flags = {},
+  { require = [] }: { require?: readonly SettingName[] } = {},
+): Config {
+  const names = Object.keys(settings) as SettingName[];
+  const readings = names.map((name) => ({ name, ...readSetting(settings[name], env, flags[name]) }));
+  const values = Object.fromEntries(readings.map(({ name, value }) => [name, value])) as Config;
+  const missing = readings.filter(({ name, fault, value }) => require.includes(name) && !fault && value === undefined);
+  const lines = [
+    ...readings.flatMap(({ fault }) => fault ?? []),
+    ...missing.map(({ name }) => `${settings[name].env}: required by this command`),
+    ...contradictions(values),
+  ];
+  if (lines.length > 0) throw new ConfigError(lines);
+  return { ...values, publicUrl: values.publicUrl ?? publicUrlOf(values) };
+}
+
+/** The configuration of this process. */
+export function readProcessConfig(flags: Flags = {}, options: { require?: readonly SettingName[] } = {}): Config {
+  return readConfig(process.env, flags, options);
+}
+
+/** An empty variable counts as not given. */
+function readSetting(
+  setting: Setting,
+  env: Environment,
+  flag: Flags[SettingName],
+): { value?: unknown; fault?: string } {
+  const given = flag === undefined ? env[setting.env] || undefined : String(flag);
+  const text = given ?? setting.default;
+  if (text === undefined) return {};
+  const parsed = setting.schema.safeParse(text);
+  if (parsed.success) return { value: parsed.data };
+  const name = flag === undefined ? setting.env : (setting.flag ?? setting.env);
+  const got = setting.secret ? 'something else' : JSON.stringify(text);
+  return { fault: `${name}: expected ${parsed.error.issues[0]?.message}, got ${got}` };
+}
+
+function contradictions({
+  nodeEnv,
+  failpoint,
+  metricsEnabled,
+  metricsPort,
+  port,
+  adminEmail,
+  adminPassword,
+}: Config): string[] {
+  const lines: string[] = [];
+  if (failpoint !== undefined && nodeEnv === 'production')
+    lines.push('FAILPOINT: expected none when NODE_ENV is production');
+  if (metricsEnabled && port !== 0 && port !== undefined && port === metricsPort)
+    lines.push(`METRICS_PORT: expected another port than PORT, got ${port}`);
+  if (adminPassword !== undefined && adminEmail === undefined)
+    lines.push('FMHL_ADMIN_EMAIL: expected an e-mail address, as FMHL_ADMIN_PASSWORD is given');
+  return lines;
+}
+
+/** `http://HOST:PORT` as a browser on this machine can open it. With port 0, ask again once the port is known. */
+export function publicUrlOf({ host, port }: { host: string; port: number }): string {
+  const everywhere: Record<string, string> = { '0.0.0.0': '127.0.0.1', '::': '::1' };
+  const reachable = everywhere[host] ?? host;
+  return `http://${isIPv6(reachable) ? `[${reachable}]` : reachable}:${port}`;
+}
+
+/** The given webhook secret, else one that follows from the token key (hex). */
+export function paymentWebhookSecret({
+  paymentWebhookSecret: given,
+  tokenKey,
+}: {
+  paymentWebhookSecret?: string | undefined;
+  tokenKey: string;
+}): string {
+  return given ?? createHmac('sha256', Buffer.from(tokenKey, 'hex')).update('payment-webhook').digest('hex');
+}
+
+export interface SettingReference {
+  name: string;
+  flag?: string;
+  /** Empty when there is none. */
+  default: string;
+  meaning: string;
+}
+
+/** Every setting as the configuration reference shows it. */
+export function configReference(): SettingReference[] {
+  return Object.values(settings).map((setting: Setting) => ({
+    name: setting.env,
+    ...(setting.flag && { flag: setting.flag }),
+    default: setting.default ?? setting.defaultMeaning ?? '',
+    meaning: setting.describe,
+  }));
+}

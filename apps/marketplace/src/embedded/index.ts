@@ -1,0 +1,89 @@
+import { accessSync, chmodSync, constants, mkdirSync, realpathSync } from 'node:fs';
+import { join } from 'node:path';
+import { type DataLock, lockDataDirectory } from './data-lock.ts';
+import { type Mailbox, startMailbox } from './mailbox.ts';
+import { startPostgres } from './postgres.ts';
+import { startRedis } from './redis.ts';
+
+export { type Mail, type Mailbox, type MailboxOptions, startMailbox } from './mailbox.ts';
+export { mailboxRoutes } from './mailbox-routes.ts';
+export { type EmbeddedPostgres, type PostgresOptions, startPostgres } from './postgres.ts';
+export { type EmbeddedRedis, type RedisOptions, startRedis } from './redis.ts';
+export { tokenKey } from './token-key.ts';
+
+export interface EmbeddedOptions {
+  /** Made when missing. */
+  dataDir: string;
+  /** Each one given replaces its embedded server. */
+  databaseUrl?: string | undefined;
+  redisUrl?: string | undefined;
+  smtpUrl?: string | undefined;
+  log?: (line: string) => void;
+}
+
+export interface Embedded {
+  databaseUrl: string;
+  redisUrl: string;
+  smtpUrl: string;
+  /** Undefined when mail goes to an SMTP server given from outside. */
+  mailbox: Mailbox | undefined;
+  /** Where the data really is, for people. */
+  dataLives: string;
+  /** Ends what was started here, and frees the data directory. Safe twice. */
+  stop(): Promise<void>;
+}
+
+/** Starts the servers that were not given from outside. When one fails, those already up are ended and its error is thrown. */
+export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded> {
+  const { databaseUrl, redisUrl, smtpUrl, log } = options;
+  const dataDir = openDataDirectory(options.dataDir);
+  const lock = databaseUrl && redisUrl && smtpUrl ? undefined : lockDataDirectory(dataDir);
+  const postgres = databaseUrl ? undefined : startPostgres({ dataDir: join(dataDir, 'postgres'), log });
+  const redis = redisUrl ? undefined : startRedis({ dataDir: join(dataDir, 'redis'), log });
+  const mailbox = smtpUrl ? undefined : startMailbox({ dataDir });
+  const stop = stopOnce([postgres, redis, mailbox], lock);
+  try {
+    const [database, cache, mail] = await Promise.all([postgres, redis, mailbox]);
+    return {
+      databaseUrl: databaseUrl ?? database?.url ?? '',
+      redisUrl: redisUrl ?? cache?.url ?? '',
+      smtpUrl: smtpUrl ?? mail?.smtpUrl ?? '',
+      mailbox: mail,
+      dataLives: whereDataLives(dataDir, database?.dataLives),
+      stop,
+    };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+/** Open for passing, not for reading: PostgreSQL's user must get to its own directory below. */
+function openDataDirectory(path: string): string {
+  try {
+    if (mkdirSync(path, { recursive: true })) chmodSync(path, 0o711);
+    accessSync(path, constants.W_OK);
+    return realpathSync(path);
+  } catch (error) {
+    throw new Error(`DATA_DIR: expected a directory this user can write in (${(error as Error).message})`);
+  }
+}
+
+function whereDataLives(dataDir: string, postgres: string | undefined): string {
+  return !postgres || postgres.startsWith(`${dataDir}/`) ? dataDir : `${dataDir}, its database in ${postgres}`;
+}
+
+type Starting = Promise<{ stop(): Promise<void> }>;
+
+function stopOnce(starting: readonly (Starting | undefined)[], lock: DataLock | undefined): () => Promise<void> {
+  let stopping: Promise<void> | undefined;
+  const stop = async () => {
+    const servers = await Promise.allSettled(starting.filter((server) => server !== undefined));
+    const started = servers.filter((server) => server.status === 'fulfilled');
+    const ends = await Promise.allSettled(started.map(({ value }) => value.stop()));
+    lock?.release();
+    const failure = ends.find((end) => end.status === 'rejected');
+    if (failure) throw failure.reason;
+  };
+  return () => (stopping ??= stop());
+}

@@ -1,0 +1,83 @@
+import type {} from '@fastify/swagger';
+import type { FastifyInstance, FastifyPluginAsync, FastifyReply } from 'fastify';
+import { z } from 'zod';
+import type { Mail, Mailbox } from './mailbox.ts';
+
+const listQuery = z.object({ to: z.string().max(320).optional() });
+const mailParams = z.object({ id: z.string().max(64) });
+
+/**
+ * The mailbox to look at: `/mailbox`, `/mailbox/:id` for people, `/mailbox.json?to=` for programs. It shows every mail to everybody, so it is
+ * mounted where the embedded mailbox runs and nowhere else.
+ */
+export function mailboxRoutes(mailbox: Mailbox): FastifyPluginAsync {
+  return async (app: FastifyInstance) => {
+    const options = { schema: { hide: true } };
+    app.get('/mailbox.json', options, async (request, reply) => {
+      reply.header('cache-control', 'no-store');
+      return mailbox.list(queryOf(request.query));
+    });
+    app.get('/mailbox', options, async (request, reply) =>
+      sendPage(reply, listPage(mailbox.list(queryOf(request.query)))),
+    );
+    app.get('/mailbox/:id', options, async (request, reply) => {
+      const { id } = mailParams.parse(request.params);
+      const mail = mailbox.get(id);
+      return mail
+        ? sendPage(reply, mailPage(mail))
+        : sendPage(reply.code(404), page('No such mail', '<p>It may have made room for newer ones.</p>'));
+    });
+  };
+}
+
+function queryOf(query: unknown): { to?: string | undefined } {
+  return listQuery.safeParse(query).data ?? {};
+}
+
+function sendPage(reply: FastifyReply, html: string): FastifyReply {
+  return reply
+    .header('content-type', 'text/html; charset=utf-8')
+    .header('content-security-policy', "default-src 'none'; style-src 'unsafe-inline'")
+    .header('referrer-policy', 'no-referrer')
+    .header('cache-control', 'no-store')
+    .send(html);
+}
+
+function listPage(mails: readonly Mail[]): string {
+  const rows = mails.map(
+    ({ id, to, subject, receivedAt }) =>
+      `<tr><td>${escapeHtml(receivedAt)}</td><td>${escapeHtml(to)}</td><td><a href="/mailbox/${id}">${escapeHtml(subject || '(no subject)')}</a></td></tr>`,
+  );
+  const table = `<table><thead><tr><th>Received</th><th>To</th><th>Subject</th></tr></thead><tbody>${rows.join('')}</tbody></table>`;
+  return page('Mailbox', mails.length === 0 ? '<p>No mail yet.</p>' : table);
+}
+
+function mailPage({ from, to, subject, receivedAt, text, html }: Mail): string {
+  const head = `<p>From ${escapeHtml(from)} to ${escapeHtml(to)}, ${escapeHtml(receivedAt)}</p>`;
+  const source =
+    html === '' ? '' : `<details><summary>HTML part, as source</summary><pre>${escapeHtml(html)}</pre></details>`;
+  return page(
+    subject || '(no subject)',
+    `<p><a href="/mailbox">All mail</a></p>${head}<pre>${withLinks(text)}</pre>${source}`,
+  );
+}
+
+function page(title: string, body: string): string {
+  const style =
+    'body{font:16px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:60rem;padding:0 1rem}td,th{padding:.25rem .75rem;text-align:left}pre{white-space:pre-wrap;overflow-wrap:anywhere}';
+  return `<!doctype html><html lang="en"><head><meta charset="utf-8"><title>${escapeHtml(title)}</title><style>${style}</style></head><body><main><h1>${escapeHtml(title)}</h1>${body}</main></body></html>`;
+}
+
+/** Escapes the text first; what follows the scheme up to a space or an escaped bracket or quote is the link. */
+function withLinks(text: string): string {
+  return escapeHtml(text).replace(
+    /https?:\/\/(?:(?!&(?:lt|gt|quot|#39);)\S)+/g,
+    (url) => `<a href="${url}" rel="noreferrer">${url}</a>`,
+  );
+}
+
+const ENTITIES: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
+
+function escapeHtml(text: string): string {
+  return text.replace(/[&<>"']/g, (character) => ENTITIES[character] ?? character);
+}

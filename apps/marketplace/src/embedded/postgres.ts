@@ -1,0 +1,184 @@
+import { execFile, spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { existsSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { type PostgresBinaries, postgresBinaries } from './postgres-binaries.ts';
+import { settleHome, socketDirectory } from './server-home.ts';
+import {
+  isRunning,
+  lastLines,
+  launch,
+  pidIn,
+  sendSignal,
+  servesDirectory,
+  settles,
+  stopProcess,
+} from './server-process.ts';
+import { type ServerUser, serverUser } from './server-user.ts';
+
+const HALF = 'data.half-';
+const READY_WITHIN_MS = 60_000;
+/** How long processes of a killed server may hold its shared memory: they see its death within a second. */
+const PREDECESSOR_ENDS_WITHIN_MS = 5_000;
+const STOP_STEPS = [
+  { signal: 'SIGINT', waitMs: 8_000 },
+  { signal: 'SIGQUIT', waitMs: 5_000 },
+  { signal: 'SIGKILL', waitMs: 2_000 },
+] as const;
+
+export interface PostgresOptions {
+  /** The server's own directory; made when missing. */
+  dataDir: string;
+  /** False gives up surviving a power cut for speed: tests only. Default true. */
+  durable?: boolean;
+  /** Listen on this loopback port instead of a private socket, without a password: tests only. */
+  port?: number;
+  /** Told what takes longer than usual: making the data directory, ending a predecessor. */
+  log?: (line: string) => void;
+}
+
+export interface EmbeddedPostgres {
+  /** Of database `fmhl`, with a superuser of the same name. */
+  url: string;
+  pid: number;
+  /** The real directory of the data: elsewhere than asked where root's data directory is closed to PostgreSQL's user. */
+  dataLives: string;
+  /** Rolls back what is open, writes all out and ends. */
+  stop(): Promise<void>;
+  /** Ends it at once, as a crash would. */
+  kill(): void;
+}
+
+interface Installation {
+  binaries: PostgresBinaries;
+  user: ServerUser | undefined;
+  home: string;
+  data: string;
+  durable: boolean;
+  log: (line: string) => void;
+}
+
+/** Starts PostgreSQL on a directory, making the database first where there is none, and ending one which outlived its application. */
+export async function startPostgres(options: PostgresOptions): Promise<EmbeddedPostgres> {
+  const { dataDir, durable = true, port, log = () => {} } = options;
+  const user = serverUser(dataDir);
+  const home = settleHome(dataDir, user);
+  const at: Installation = { binaries: postgresBinaries(user), user, home, data: join(home, 'data'), durable, log };
+  if (!existsSync(at.data)) await initialise(at);
+  await endPredecessor(at);
+  const sockets = socketDirectory(join(home, 'socket'), '.s.PGSQL.65535', user);
+  const pid = await startServer(at, serverSettings({ sockets, port, durable }));
+  let stopping: Promise<void> | undefined;
+  return {
+    url: urlOf(port, sockets),
+    pid,
+    dataLives: home,
+    stop: () => (stopping ??= isRunning(pid) ? stopProcess(pid, STOP_STEPS) : Promise.resolve()),
+    kill: () => sendSignal(pid, 'SIGKILL'),
+  };
+}
+
+function urlOf(port: number | undefined, sockets: string): string {
+  if (port !== undefined) return `postgres://fmhl@127.0.0.1:${port}/fmhl`;
+  return `postgres://fmhl@localhost/fmhl?host=${encodeURIComponent(sockets)}`;
+}
+
+/** Makes the data directory aside and renames it, so that a kill in the middle leaves nothing half made. */
+async function initialise({ binaries, user, home, data, durable, log }: Installation): Promise<void> {
+  log('making a PostgreSQL data directory');
+  removeHalves(home);
+  const half = join(home, `${HALF}${randomUUID()}`);
+  const run = { ...user, cwd: '/', env: { LC_ALL: 'C', PATH: '/usr/bin:/bin' } };
+  const flags = [
+    '--locale=C',
+    '--encoding=UTF8',
+    '--data-checksums',
+    '--auth=trust',
+    ...(durable ? [] : ['--no-sync']),
+  ];
+  await promisify(execFile)(binaries.initdb, ['-D', half, '-U', 'fmhl', ...flags], run);
+  await new Promise<void>((resolve, reject) => {
+    const single = spawn(binaries.postgres, ['--single', '-D', half, '-c', 'exit_on_error=on', 'postgres'], {
+      ...run,
+      stdio: ['pipe', 'ignore', 'ignore'],
+    });
+    single.once('error', reject);
+    single.once('exit', (code) => (code === 0 ? resolve() : reject(new Error('could not make the database fmhl'))));
+    single.stdin.end('CREATE DATABASE fmhl\n');
+  });
+  renameSync(half, data);
+}
+
+/** What a kill in the middle left. Its initdb may still be writing there: then this is tried again another time. */
+function removeHalves(home: string): void {
+  for (const name of readdirSync(home).filter((entry) => entry.startsWith(HALF))) {
+    try {
+      rmSync(join(home, name), { recursive: true, force: true });
+    } catch {}
+  }
+}
+
+function serverSettings(options: { sockets: string; port: number | undefined; durable: boolean }): string[] {
+  const { sockets, port, durable } = options;
+  const settings: Record<string, string | number> = {
+    listen_addresses: port === undefined ? '' : '127.0.0.1',
+    port: port ?? 5432,
+    unix_socket_directories: sockets,
+    unix_socket_permissions: '0700',
+    shared_buffers: '128MB',
+    max_connections: durable ? 100 : 200,
+    max_wal_size: '1GB',
+    jit: 'off',
+    lc_messages: 'C',
+    timezone: 'UTC',
+    log_timezone: 'UTC',
+    ...(durable ? {} : { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off' }),
+  };
+  return Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
+}
+
+async function startServer(at: Installation, settings: readonly string[]): Promise<number> {
+  const logFile = join(at.home, 'postgres.log');
+  const deadline = performance.now() + PREDECESSOR_ENDS_WITHIN_MS;
+  for (;;) {
+    const pid = await launch({
+      command: at.binaries.postgres,
+      args: ['-D', at.data, ...settings],
+      logFile,
+      user: at.user,
+    });
+    await settles(() => isReady(at.data, pid) || !isRunning(pid), READY_WITHIN_MS);
+    if (isReady(at.data, pid) && isRunning(pid)) return pid;
+    const said = lastLines(logFile);
+    sendSignal(pid, 'SIGQUIT');
+    if (!said.includes('pre-existing shared memory') || performance.now() > deadline) {
+      throw new Error(`PostgreSQL did not start on ${at.data}:\n${said}`);
+    }
+    await delay(50);
+  }
+}
+
+const pidFile = (data: string) => join(data, 'postmaster.pid');
+
+/** The server writes its state on the eighth line of its pid file. */
+function isReady(data: string, pid: number): boolean {
+  if (pidIn(pidFile(data)) !== pid) return false;
+  return readFileSync(pidFile(data), 'utf8').split('\n')[7]?.trim() === 'ready';
+}
+
+/**
+ * Ends a server that outlived its application, and waits until it has ended. The file stays where its process is gone: PostgreSQL itself
+ * then checks for survivors. It goes only where the id was given to another program meanwhile, which PostgreSQL would take for its own.
+ */
+async function endPredecessor({ data, log }: Installation): Promise<void> {
+  const pid = pidIn(pidFile(data));
+  if (!pid || !isRunning(pid)) return;
+  if (servesDirectory(pid, data)) {
+    log(`ending a PostgreSQL that outlived its application (pid ${pid})`);
+    await stopProcess(pid, STOP_STEPS);
+  } else {
+    rmSync(pidFile(data));
+  }
+}

@@ -1,0 +1,248 @@
+import { isIPv4, isIPv6 } from 'node:net';
+import { z } from 'zod';
+
+/** One setting: the raw text comes from its flag, else its variable, else `default`. */
+export interface Setting {
+  env: string;
+  flag?: string;
+  /** Parses the text; its message says what was expected. */
+  schema: z.ZodType<unknown, string>;
+  default?: string;
+  /** Said in the reference in place of a default that is worked out. */
+  defaultMeaning?: string;
+  /** Its value is never shown. */
+  secret?: true;
+  describe: string;
+}
+
+function wholeNumber(least: number, most: number) {
+  const expected = most === Number.MAX_SAFE_INTEGER ? `a whole number from ${least}` : `a number ${least}–${most}`;
+  return z
+    .string()
+    .regex(/^\d{1,15}$/, expected)
+    .transform(Number)
+    .refine((value) => value >= least && value <= most, expected);
+}
+
+function share() {
+  const expected = 'a number 0–1';
+  return z
+    .string()
+    .regex(/^\d*\.?\d+$/, expected)
+    .transform(Number)
+    .refine((value) => value <= 1, expected);
+}
+
+function choice<const T extends readonly [string, ...string[]]>(values: T) {
+  return z.enum(values, `one of ${values.join(', ')}`);
+}
+
+function address(protocols: readonly string[], example: string) {
+  const expected = `an address like ${example}`;
+  return z.string().refine((text) => URL.canParse(text) && protocols.includes(new URL(text).protocol), expected);
+}
+
+const flag = () => z.stringbool({ error: 'true or false' });
+const text = (expected: string) => z.string().min(1, expected);
+const port = () => wholeNumber(0, 65535);
+const milliseconds = (least: number) => wholeNumber(least, 86_400_000);
+
+function isNetwork(entry: string): boolean {
+  const [ip = '', prefix, ...rest] = entry.split('/');
+  if (rest.length > 0 || (prefix !== undefined && !/^\d{1,3}$/.test(prefix))) return false;
+  return (isIPv4(ip) && Number(prefix ?? 32) <= 32) || (isIPv6(ip) && Number(prefix ?? 128) <= 128);
+}
+
+const networks = z
+  .string()
+  .transform((list) => list.split(',').map((entry) => entry.trim()))
+  .refine((entries) => entries.every(isNetwork), 'networks like 10.0.0.0/8,::1/128');
+
+const redisAddress = z
+  .string()
+  .refine(
+    (url) => url.startsWith('/') || /^rediss?:\/\/[^/]/.test(url),
+    'an address like redis://host:6379, or the path of a socket',
+  );
+
+/** Every setting of the application: what `readConfig` reads and the configuration reference shows, in its order. */
+export const settings = {
+  port: {
+    env: 'PORT',
+    flag: '--port',
+    schema: port(),
+    default: '3000',
+    describe: 'Port of the HTTP API and the console; 0 takes any free one.',
+  },
+  host: {
+    env: 'HOST',
+    flag: '--host',
+    schema: text('a host name or IP address'),
+    default: '127.0.0.1',
+    describe: 'Address the HTTP server listens on.',
+  },
+  publicUrl: {
+    env: 'PUBLIC_URL',
+    schema: address(['http:', 'https:'], 'https://leads.example.com').transform((url) => url.replace(/\/+$/, '')),
+    defaultMeaning: 'http://HOST:PORT',
+    describe: 'Where people reach the application; links in mails begin with it.',
+  },
+  metricsEnabled: {
+    env: 'METRICS_ENABLED',
+    schema: flag(),
+    default: 'true',
+    describe: 'Whether metrics are collected and served.',
+  },
+  metricsPort: {
+    env: 'METRICS_PORT',
+    schema: port(),
+    default: '9090',
+    describe: 'Port of the metrics listener; 0 takes any free one.',
+  },
+  metricsHost: {
+    env: 'METRICS_HOST',
+    schema: text('a host name or IP address'),
+    default: '127.0.0.1',
+    describe: 'Address the metrics listener listens on.',
+  },
+  metricsAllowedNetworks: {
+    env: 'METRICS_ALLOWED_NETWORKS',
+    schema: networks,
+    default: '127.0.0.0/8,::1/128',
+    describe: 'Comma-separated networks (CIDR) which may read the metrics.',
+  },
+  dataDir: {
+    env: 'DATA_DIR',
+    flag: '--data-dir',
+    schema: text('a directory'),
+    default: '.fmhl',
+    describe: 'Directory of the embedded servers and the token key.',
+  },
+  empty: { env: 'EMPTY', flag: '--empty', schema: flag(), default: 'false', describe: 'Start without the demo world.' },
+  databaseUrl: {
+    env: 'DATABASE_URL',
+    schema: address(['postgres:', 'postgresql:'], 'postgres://user:password@host:5432/name'),
+    defaultMeaning: 'an embedded PostgreSQL',
+    secret: true,
+    describe: 'PostgreSQL to use in place of the embedded one.',
+  },
+  redisUrl: {
+    env: 'REDIS_URL',
+    schema: redisAddress,
+    defaultMeaning: 'an embedded Redis',
+    secret: true,
+    describe: 'Redis (6.2 or newer, noeviction) to use in place of the embedded one.',
+  },
+  smtpUrl: {
+    env: 'SMTP_URL',
+    schema: address(['smtp:', 'smtps:'], 'smtp://user:password@host:587'),
+    defaultMeaning: 'an embedded mailbox',
+    secret: true,
+    describe: 'SMTP server which delivers mail, in place of the embedded mailbox.',
+  },
+  mailFrom: {
+    env: 'MAIL_FROM',
+    schema: text('a sender').regex(/^[^\r\n]*@[^\r\n]*$/, 'a sender like Name <name@example.com>'),
+    default: 'Find Me a Hot Lead <no-reply@fmhl.example.com>',
+    describe: 'Sender of every mail.',
+  },
+  logLevel: {
+    env: 'LOG_LEVEL',
+    schema: choice(['debug', 'info', 'warn', 'error']),
+    default: 'info',
+    describe: 'Least severe level that is logged.',
+  },
+  logFormat: {
+    env: 'LOG_FORMAT',
+    schema: choice(['json', 'pretty']),
+    default: 'json',
+    describe: 'One JSON object a line, or lines for people.',
+  },
+  logSampleRate: {
+    env: 'LOG_SAMPLE_RATE',
+    schema: share(),
+    default: '1',
+    describe: 'Share of debug and info lines that is kept; warnings and errors always are.',
+  },
+  adminEmail: {
+    env: 'FMHL_ADMIN_EMAIL',
+    schema: z.email('an e-mail address'),
+    describe: 'E-mail address of the first administrator, made at start when there is none.',
+  },
+  adminPassword: {
+    env: 'FMHL_ADMIN_PASSWORD',
+    schema: z.string().min(10, '10 to 128 characters').max(128, '10 to 128 characters'),
+    secret: true,
+    describe: 'Password of the first administrator.',
+  },
+  tokenKey: {
+    env: 'TOKEN_KEY',
+    schema: z.string().regex(/^(?:[0-9a-fA-F]{2}){32,}$/, 'at least 32 bytes in hex (64 digits)'),
+    defaultMeaning: 'made once in the data directory',
+    secret: true,
+    describe: 'Key that signs mailed tokens; every process of one installation needs the same.',
+  },
+  paymentWebhookSecret: {
+    env: 'PAYMENT_WEBHOOK_SECRET',
+    schema: text('a secret').min(16, 'at least 16 characters'),
+    defaultMeaning: 'derived from TOKEN_KEY',
+    secret: true,
+    describe: 'Secret with which the payment gateway signs its webhooks.',
+  },
+  depositMode: {
+    env: 'DEPOSIT_MODE',
+    schema: choice(['instant', 'gateway']),
+    default: 'instant',
+    describe: 'Deposits are credited at once, or when the gateway reports them.',
+  },
+  shutdownDrainMs: {
+    env: 'SHUTDOWN_DRAIN_MS',
+    schema: milliseconds(0),
+    default: '0',
+    describe: 'Milliseconds between "not ready" and the end of service, so that a load balancer can look away.',
+  },
+  workerConcurrency: {
+    env: 'WORKER_CONCURRENCY',
+    schema: wholeNumber(1, 1000),
+    default: '4',
+    describe: 'Jobs of one queue that one worker works on at once.',
+  },
+  pgPoolSize: {
+    env: 'PG_POOL_SIZE',
+    schema: wholeNumber(1, 1000),
+    default: '10',
+    describe: 'Connections to PostgreSQL that one process holds at most.',
+  },
+  jobLockMs: {
+    env: 'JOB_LOCK_MS',
+    schema: milliseconds(1000),
+    default: '30000',
+    describe: 'Milliseconds after which a job of a silent worker is given to another.',
+  },
+  reconcileAfterMs: {
+    env: 'RECONCILE_AFTER_MS',
+    schema: milliseconds(1),
+    default: '60000',
+    describe: 'Age in milliseconds from which a job missing in Redis is sent again.',
+  },
+  reconcileEveryMs: {
+    env: 'RECONCILE_EVERY_MS',
+    schema: milliseconds(1),
+    default: '60000',
+    describe: 'Milliseconds between two looks for such jobs.',
+  },
+  nodeEnv: {
+    env: 'NODE_ENV',
+    schema: choice(['development', 'production', 'test']),
+    default: 'development',
+    describe: 'Kind of installation.',
+  },
+  failpoint: {
+    env: 'FAILPOINT',
+    schema: text('a failpoint'),
+    describe: 'Place in the code at which this process crashes on purpose; refused in production.',
+  },
+} as const satisfies Record<string, Setting>;
+
+export type Settings = typeof settings;
+export type SettingName = keyof Settings;
