@@ -1,0 +1,18 @@
+import type { Access } from '@fmhl/ops';
+
+/** A route of the provider portal: role provider, own rows only. */
+export const provider: Access = { permission: 'portal.use' };
+
+/** A route of the staff: the permission, and a second factor. `fresh` is the mark † of the reference. */
+export function staff(permission: string, fresh?: 'fresh'): Access {
+  return { permission, secondFactor: fresh ?? 'verified' };
+}
+
+/** What each role may do. Operations of the plane keep the names the library gives them. */
+export const permissionsOf: Readonly<Record<string, readonly string[]>> = {
+  admin: [
+    'lead.read', 'lead.review', 'provider.read', 'provider.write', 'catalogue.write', 'money.read', 'money.write',
+    'report.read', 'report.export', 'user.write', 'queue.read',
+  ],
+  provider: ['portal.use'],
+};

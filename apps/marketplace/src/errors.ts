@@ -1,0 +1,23 @@
+import { opsErrors, refusals } from '@fmhl/ops';
+
+/** Every error code the marketplace answers with, beside the operations plane's own. */
+export const errors = {
+  ...opsErrors,
+  invalid_credentials: { status: 401, meaning: 'E-mail or password is wrong.' },
+  email_unverified: { status: 403, meaning: 'Verify the e-mail address before changing anything.' },
+  consent_outdated: { status: 409, meaning: 'The consent text has changed; `details.version` names the present one.' },
+  source_blocked: { status: 403, meaning: 'Leads of this source are not accepted.' },
+  email_taken: { status: 409, meaning: 'An account with this e-mail address exists.' },
+  already_exists: { status: 409, meaning: 'A thing with this name exists; `details` names the field.' },
+  already_subscribed: { status: 409, meaning: 'The provider has a subscription to this level.' },
+  paused_by_admin: { status: 409, meaning: 'An administrator paused the subscription; only they can resume it.' },
+  filter_invalid: { status: 400, meaning: 'A filter rule is wrong; `details.at` is its path.' },
+  invalid_state: { status: 409, meaning: 'Not possible in the present state, which `details.status` names.' },
+  expired: { status: 410, meaning: 'The link or file has expired.' },
+  already_decided: { status: 409, meaning: 'The opposite was decided before.' },
+  insufficient_balance: { status: 409, meaning: 'The balance does not cover the amount.' },
+  amount_mismatch: { status: 409, meaning: 'The amount differs from that of the payment, which stays as it was.' },
+  signature_invalid: { status: 401, meaning: 'The signature of the webhook is wrong, or older than 5 minutes.' },
+} as const;
+
+export const refuse = refusals(errors);

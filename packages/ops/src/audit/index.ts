@@ -1,0 +1,1 @@
+export { type Actor, type AuditEntry, audit, systemActor } from './append.ts';

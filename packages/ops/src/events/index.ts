@@ -1,0 +1,1 @@
+export { appendEvents, type EventDraft, eventsInsert } from './append.ts';

@@ -1,0 +1,59 @@
+import { setTimeout as wait } from 'node:timers/promises';
+
+/** Every place where a test may stop the plane: one at each arrow between two steps. */
+export const failpointNames = [
+  'dispatch.before_add',
+  'dispatch.after_add',
+  'worker.before_begin',
+  'worker.before_handler',
+  'worker.inside_commit',
+  'worker.before_commit',
+  'worker.after_commit',
+  'worker.before_death',
+  'worker.after_death',
+  'reconcile.before_return',
+] as const;
+
+export type FailpointName = (typeof failpointNames)[number];
+
+/** Passes through a named point. Does nothing unless a test armed it. */
+export type Failpoint = (name: FailpointName) => Promise<void> | undefined;
+
+/** The failpoint of production: none. */
+export const noFailpoints: Failpoint = () => undefined;
+
+/**
+ * Arms one point: `name:kill`, `name:throw` or `name:sleep=<ms>`, and with `@n` only at its n-th hit: `worker.before_commit:kill@3`.
+ * An empty text arms none. Throws a TypeError that lists the names when the text is wrong.
+ */
+export function armFailpoint(spec: string | undefined, onHit: (name: string) => void = () => {}): Failpoint {
+  if (!spec) return noFailpoints;
+  const { name, action, at } = parse(spec);
+  let hits = 0;
+  return (hit) => {
+    if (hit !== name) return undefined;
+    hits += 1;
+    if (at !== undefined && hits !== at) return undefined;
+    onHit(name);
+    return act(action);
+  };
+}
+
+function parse(spec: string): { name: string; action: string; at: number | undefined } {
+  const match = /^([a-z._]+):(kill|throw|sleep=\d+)(?:@(\d+))?$/.exec(spec);
+  const [, name = '', action = '', at] = match ?? [];
+  if (!failpointNames.some((known) => known === name)) {
+    throw new TypeError(`"${spec}" is not a failpoint; write <name>:kill|throw|sleep=<ms>[@n], with a name of ${failpointNames.join(', ')}`);
+  }
+  return { name, action, at: at === undefined ? undefined : Number(at) };
+}
+
+async function act(action: string): Promise<void> {
+  if (action === 'kill') {
+    process.kill(process.pid, 'SIGKILL');
+    // The signal is delivered between two turns of the loop; nothing of this process may run in between.
+    await new Promise(() => {});
+  }
+  if (action === 'throw') throw new Error('failpoint');
+  await wait(Number(action.slice('sleep='.length)));
+}

@@ -1,0 +1,1 @@
+export { armFailpoint, type Failpoint, type FailpointName, failpointNames, noFailpoints } from './failpoints.ts';

@@ -1,0 +1,49 @@
+import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
+import type { Logger } from '../logging/index.ts';
+import { databaseFailure } from '../postgres/index.ts';
+import { Refusal, refuse, statusTexts } from '../refusals/index.ts';
+
+/** Answers any thrown value in the one shape: `{ error, code, correlation_id, details? }`. Only faults of ours are logged. */
+export function answerError(thrown: unknown, request: FastifyRequest, reply: FastifyReply, log: Logger): FastifyReply {
+  const refusal = asRefusal(thrown, request);
+  if (refusal.status >= 500) {
+    log.error('http_error', thrown, { method: request.method, route: request.routeOptions.url ?? 'unmatched' });
+  }
+  if (refusal.status === 503) reply.header('retry-after', '5');
+  return reply
+    .code(refusal.status)
+    .type('application/json; charset=utf-8')
+    .serializer(JSON.stringify)
+    .send({
+      error: statusTexts[refusal.status] ?? 'Error',
+      code: refusal.code,
+      correlation_id: request.running?.current.correlationId ?? 'none',
+      ...(refusal.details && { details: refusal.details }),
+    });
+}
+
+function asRefusal(thrown: unknown, request: FastifyRequest): Refusal {
+  if (thrown instanceof Refusal) return thrown;
+  if (databaseFailure(thrown) !== undefined) return refuse('database_unavailable');
+  return fromFastify(thrown as FastifyError, request) ?? refuse('internal');
+}
+
+/** Fastify's and the validator's own errors, by their codes. */
+function fromFastify(error: FastifyError, request: FastifyRequest): Refusal | undefined {
+  if (error.validation) return refuse('validation_failed', { faults: faultsOf(error) });
+  if (error.code === 'FST_ERR_CTP_BODY_TOO_LARGE') {
+    return refuse('too_large', { limit_bytes: request.routeOptions.bodyLimit });
+  }
+  if (error.code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') return refuse('media_type');
+  const status = error.statusCode ?? 500;
+  if (status >= 400 && status < 500) return refuse('validation_failed', { faults: [{ at: 'body', message: 'must be JSON' }] });
+  return undefined;
+}
+
+/** Where and why, never what: the refused value may be personal. */
+function faultsOf(error: FastifyError): { at: string; message: string }[] {
+  return (error.validation ?? []).slice(0, 20).map((fault) => ({
+    at: [error.validationContext, fault.instancePath.replaceAll('/', '.').replace(/^\./, '')].filter(Boolean).join('.'),
+    message: fault.message ?? 'is invalid',
+  }));
+}

@@ -1,0 +1,104 @@
+import { randomUUID } from 'node:crypto';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { acceptCorrelationId, type Logger, RunningContext } from '../logging/index.ts';
+import type { Metrics } from '../metrics/index.ts';
+import { Refusal } from '../refusals/index.ts';
+import { type Access, type Authorization, type Authorize, checkAccess } from './access.ts';
+import { answerError } from './problem.ts';
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** Who may call the route. */
+    access?: Access;
+  }
+  interface FastifyRequest {
+    /** Ids of this request, for logs and for what it causes. */
+    running: RunningContext;
+    /** Set on every route that is not public. */
+    authorization: Authorization | undefined;
+  }
+}
+
+export interface WebOptions {
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  readonly authorize: Authorize;
+  readonly now?: () => Date;
+}
+
+/** Requests slower than this are logged whatever the sampling says, in ms. */
+const slowRequestMs = 1_000;
+
+/**
+ * What every HTTP face needs: correlation ids, access checks, the access log, the duration histogram and one shape of errors.
+ * Applies to all routes registered after it in `app` and its children.
+ */
+export function web(app: FastifyInstance, options: WebOptions): void {
+  const { authorize, now = () => new Date() } = options;
+  app.decorateRequest('authorization', undefined);
+  app.decorateRequest('running');
+  app.addHook('onRoute', (route) => {
+    if (route.config?.access === undefined) throw new TypeError(`route ${String(route.method)} ${route.url} names no access`);
+  });
+  app.addHook('onRequest', (request, reply, next) => {
+    request.running = contextOf(request);
+    reply.header('x-correlation-id', request.running.current.correlationId);
+    request.running.run(next);
+  });
+  app.addHook('onRequest', async (request) => {
+    const access = request.routeOptions.config.access ?? 'public';
+    if (access === 'public') return;
+    request.authorization = await authorize(request);
+    const asked = acceptCorrelationId(request.headers['x-correlation-id']);
+    if (asked && request.authorization) request.running = new RunningContext({ ...request.running.current, correlationId: asked });
+    checkAccess(access, request.authorization, now());
+  });
+  // Parsing a body leaves the asynchronous context of the request; this hook, the next after it, enters it again.
+  app.addHook('preValidation', (request, _reply, next) => request.running.run(next));
+  app.addHook('onSend', async (request, reply) => {
+    reply.header('x-correlation-id', request.running.current.correlationId);
+  });
+  recordRequests(app, options);
+  app.setErrorHandler((error, request, reply) => answerError(error, request, reply, options.log));
+  app.setNotFoundHandler((request, reply) => answerError(new Refusal('not_found', 404), request, reply, options.log));
+}
+
+/** Callers without an identity cannot choose the id under which they are logged; theirs is kept beside it. */
+function contextOf(request: FastifyRequest): RunningContext {
+  const traceparent = request.headers.traceparent;
+  return new RunningContext({
+    correlationId: randomUUID(),
+    ...(typeof traceparent === 'string' && { traceparent: traceparent.slice(0, 64) }),
+  });
+}
+
+function recordRequests(app: FastifyInstance, { log, metrics }: WebOptions): void {
+  const durations = metrics.histogram('http_request_duration_ms');
+  const record = (request: FastifyRequest, reply: FastifyReply, status: number) => {
+    const route = request.routeOptions.url ?? 'unmatched';
+    const durationMs = reply.elapsedTime;
+    durations.labels({ method: request.method, route, status: String(status) }).observe(durationMs);
+    if (status < 500 && /^\/(health|metrics)/.test(route)) return;
+    const metadata = () => ({
+      method: request.method,
+      route,
+      status,
+      duration_ms: Math.round(durationMs),
+      bytes: Number(reply.getHeader('content-length') ?? 0),
+      ...clientCorrelation(request),
+    });
+    request.running.run(() => {
+      if (status < 400) log.sampled('http_request', metadata, { slow: durationMs > slowRequestMs });
+      else log.info('http_request', metadata());
+    });
+  };
+  app.addHook('onResponse', async (request, reply) => record(request, reply, reply.statusCode));
+  app.addHook('onRequestAbort', async (request) => {
+    request.running.run(() => log.info('http_request', { route: request.routeOptions.url, status: 499 }));
+  });
+}
+
+function clientCorrelation(request: FastifyRequest): { client_correlation_id?: string } {
+  const asked = acceptCorrelationId(request.headers['x-correlation-id']);
+  return asked && asked !== request.running.current.correlationId ? { client_correlation_id: asked } : {};
+}

@@ -1,0 +1,1 @@
+export { type Answer, canonical, once, type OnceScope } from './once.ts';

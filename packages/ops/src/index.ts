@@ -1,0 +1,42 @@
+export { type Actor, type AuditEntry, audit, systemActor } from './audit/index.ts';
+export { appendEvents, type EventDraft, eventsInsert } from './events/index.ts';
+export { armFailpoint, type Failpoint, failpointNames, noFailpoints } from './failpoints/index.ts';
+export * from './health/index.ts';
+export { type Access, type Authorization, type Authorize, checkAccess, freshForMs } from './http/access.ts';
+export { PortTaken, probeListener, type ProbeListener, probes } from './http/probes.ts';
+export { web, type WebOptions } from './http/web.ts';
+export { idempotencyKey, write, type WriteOptions } from './http/write.ts';
+export { type Answer, canonical, once, type OnceScope } from './idempotency/index.ts';
+export { type Lease, openLease } from './leases/index.ts';
+export * from './logging/index.ts';
+export { type Loop, repeating, type Runnable, together } from './loops/index.ts';
+export * from './metrics/index.ts';
+export { type Handlers, openOps, type Ops, opsMigrations, type OpsOptions } from './ops.ts';
+export * from './postgres/index.ts';
+export {
+  bury,
+  type Death,
+  defineQueue,
+  done,
+  enqueue,
+  enqueueMany,
+  type EnqueueOptions,
+  enqueueParts,
+  type Job,
+  type JobDraft,
+  type JobHandler,
+  type JobKind,
+  type JobOutcome,
+  type OnDeath,
+  type PayloadOf,
+  PayloadRefused,
+  PermanentError,
+  type QueueDefinition,
+  type QueueOverview,
+  type QueueRow,
+  retry,
+  runState,
+  type SideEffect,
+  snooze,
+} from './queues/index.ts';
+export * from './refusals/index.ts';

@@ -1,0 +1,1 @@
+export { type Lease, type LeaseOptions, openLease } from './lease.ts';

@@ -1,0 +1,193 @@
+import { defineMetrics, jobBuckets } from './definition.ts';
+
+const worker = 'worker wrapper, each attempt';
+const collector = 'shared collector';
+const statusCodes = [
+  ...['200', '201', '202', '204', '302', '303', '304'],
+  ...['400', '401', '403', '404', '405', '406', '409', '410', '413', '415', '422', '428', '429', '499'],
+  ...['500', '502', '503', '504'],
+] as const;
+const causesOfDeath = [
+  'exhausted',
+  'permanent',
+  'invalid',
+  'unreadable',
+  'crash_loop',
+  'stalled',
+  'orphaned',
+  'lost',
+  'unknown_contract',
+  'removed',
+  'start_limit',
+  'parent_failed',
+] as const;
+
+/** The library's own metrics under `prefix` (default `fmhl_`). */
+export function opsCatalogue(prefix = 'fmhl_') {
+  return { ...httpMetrics(prefix), ...jobMetrics(prefix), ...queueMetrics(prefix), ...processMetrics(prefix) };
+}
+
+export type OpsCatalogue = ReturnType<typeof opsCatalogue>;
+
+function httpMetrics(prefix: string) {
+  return defineMetrics(prefix, {
+    http_request_duration_ms: {
+      type: 'histogram',
+      help: 'Time from request to end of response; status 499 when the client left first',
+      labels: {
+        method: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'],
+        route: 'open',
+        // Closed, so that beyond the limit of label sets a 500 of one more route still counts as a 500.
+        status: statusCodes,
+      },
+      unit: 'ms',
+      aggregation: 'F',
+      reporter: 'api, on response end or abort',
+    },
+  });
+}
+
+function jobMetrics(prefix: string) {
+  const labels = { queue: 'queues' } as const;
+  const counter = (help: string, unit: string, reporter: string) =>
+    ({ type: 'counter', help, labels, unit, aggregation: 'F', reporter }) as const;
+  const histogram = (help: string) =>
+    ({ type: 'histogram', help, labels, unit: 'ms', aggregation: 'F', reporter: worker, buckets: jobBuckets }) as const;
+  return defineMetrics(prefix, {
+    jobs_enqueued_total: counter('Jobs handed over to the queue, once per job', 'jobs', 'hand-over, from rows marked'),
+    jobs_completed_total: counter('Successful attempts', 'attempts', worker),
+    jobs_failed_total: counter('Failed attempts', 'attempts', worker),
+    jobs_retried_total: counter('Failed attempts that will be tried again', 'attempts', worker),
+    jobs_stalled_total: counter('Jobs whose worker died or lost its lock in the middle', 'jobs', 'worker'),
+    jobs_dead_lettered_total: {
+      type: 'counter',
+      help: 'Jobs that will not be tried again, by cause of death',
+      labels: { queue: 'queues', reason: causesOfDeath },
+      unit: 'jobs',
+      aggregation: 'F',
+      reporter: 'the process that recorded the death',
+    },
+    job_duration_ms: histogram('Run time of an attempt'),
+    job_wait_ms: histogram('Time from due to start of an attempt'),
+    reconciler_repairs_total: {
+      type: 'counter',
+      help: 'Jobs on which Postgres and Redis disagreed beyond the grace period and which were repaired',
+      labels: { kind: 'open' },
+      unit: 'jobs',
+      aggregation: 'F',
+      reporter: 'scheduler, reconciler',
+    },
+  });
+}
+
+function queueMetrics(prefix: string) {
+  const stock = (help: string, unit: string) =>
+    ({ type: 'gauge', help, labels: { queue: 'queues' }, unit, aggregation: 'S', reporter: collector }) as const;
+  const instance = (help: string, unit: string) =>
+    ({ type: 'gauge', help, labels: { queue: 'queues' }, unit, aggregation: 'I', reporter: 'worker' }) as const;
+  return defineMetrics(prefix, {
+    queue_depth: stock('Jobs ready and waiting: not active, not delayed, those of a paused queue included', 'jobs'),
+    queue_oldest_job_age_seconds: stock('Age of the oldest job ready and waiting', 'seconds'),
+    queue_delayed: stock('Jobs not yet due, retries included', 'jobs'),
+    queue_paused: stock('1 when the queue is paused', 'boolean'),
+    dlq_size: {
+      type: 'gauge',
+      help: 'Unresolved dead letters',
+      labels: { queue: 'open', source: 'open' },
+      unit: 'letters',
+      aggregation: 'S',
+      reporter: `${collector}, Postgres`,
+    },
+    job_outbox_backlog: stock('Jobs committed and not yet handed over', 'jobs'),
+    job_outbox_oldest_age_seconds: stock('Age of the oldest job not yet handed over', 'seconds'),
+    queue_stats_last_success_timestamp_seconds: {
+      type: 'gauge',
+      help: 'When this process last read the queues',
+      unit: 'seconds',
+      aggregation: 'S',
+      reporter: collector,
+    },
+    jobs_active: instance('Attempts running in this process', 'jobs'),
+    worker_concurrency: instance('Attempts this process may run at once', 'jobs'),
+    worker_last_tick_timestamp_seconds: {
+      type: 'gauge',
+      help: 'When the fetch loop last turned, idle or not',
+      labels: { worker: 'open' },
+      unit: 'seconds',
+      aggregation: 'I',
+      reporter: 'worker',
+    },
+  });
+}
+
+function processMetrics(prefix: string) {
+  const redis = (help: string, unit: string) =>
+    ({ type: 'gauge', help, unit, aggregation: 'S', reporter: `${collector}, INFO` }) as const;
+  return defineMetrics(prefix, {
+    health_check_up: {
+      type: 'gauge',
+      help: '1 when the dependency answers, degraded included',
+      labels: { check: 'open' },
+      unit: 'boolean',
+      aggregation: 'I',
+      reporter: 'every role, on scrape',
+    },
+    health_check_latency_ms: {
+      type: 'gauge',
+      help: 'Time of the last health check',
+      labels: { check: 'open' },
+      unit: 'ms',
+      aggregation: 'I',
+      reporter: 'every role, on scrape',
+    },
+    pg_pool_connections: {
+      type: 'gauge',
+      help: 'Connections of the pool; waiting are callers without one',
+      labels: { state: ['active', 'idle', 'waiting'] },
+      unit: 'connections',
+      aggregation: 'I',
+      reporter: 'every role, on scrape',
+    },
+    pg_pool_wait_ms: {
+      type: 'histogram',
+      help: 'Wait for a connection of the pool',
+      unit: 'ms',
+      aggregation: 'F',
+      reporter: 'every role, each query',
+    },
+    redis_memory_used_bytes: redis('Memory used by Redis', 'bytes'),
+    redis_memory_max_bytes: redis('Memory limit of Redis, 0 for none', 'bytes'),
+    redis_blocked_clients: redis('Clients in a blocking call', 'clients'),
+    redis_evicted_keys_total: {
+      type: 'counter',
+      help: 'Keys evicted by Redis; any is loss of jobs',
+      unit: 'keys',
+      aggregation: 'S',
+      reporter: `${collector}, INFO`,
+    },
+    metrics_collect_errors_total: {
+      type: 'counter',
+      help: 'Collector runs that failed or timed out',
+      labels: { collector: 'open' },
+      unit: 'runs',
+      aggregation: 'F',
+      reporter: 'the process scraped',
+    },
+    logs_suppressed_total: {
+      type: 'counter',
+      help: 'Log lines not written, or damaged',
+      labels: { reason: ['sampled', 'identical_error', 'serialize', 'destination'] },
+      unit: 'lines',
+      aggregation: 'F',
+      reporter: 'logger',
+    },
+    build_info: {
+      type: 'gauge',
+      help: 'Always 1; the labels say what runs',
+      labels: { version: 'open', commit: 'open' },
+      unit: 'boolean',
+      aggregation: 'I',
+      reporter: 'every role, at start',
+    },
+  });
+}

@@ -1,0 +1,161 @@
+import { randomUUID } from 'node:crypto';
+import { fileURLToPath } from 'node:url';
+import type { FastifyInstance } from 'fastify';
+import { type Failpoint, noFailpoints } from './failpoints/index.ts';
+import { createHealth, type Health } from './health/index.ts';
+import { adminRoutes } from './http/admin.ts';
+import type { Authorize } from './http/access.ts';
+import { openLease } from './leases/index.ts';
+import type { Logger } from './logging/index.ts';
+import { type Runnable, together } from './loops/index.ts';
+import type { Metrics } from './metrics/index.ts';
+import { type Database, type MigrationSet, sql } from './postgres/index.ts';
+import {
+  cached,
+  createRegistry,
+  type JobHandler,
+  type OnDeath,
+  openDispatcher,
+  openReconciler,
+  openRedisQueues,
+  openRetention,
+  openWorker,
+  type QueueDefinition,
+  type QueueOverview,
+  type QueueRegistry,
+  readOverview,
+  watchStocks,
+} from './queues/index.ts';
+import { connectRedis, withDeadline, workerConnection } from './redis/index.ts';
+
+
+
+export interface OpsOptions {
+  /** The application's own pool; the plane keeps its tables in schema `ops` of the same database. */
+  readonly db: Database;
+  /** `redis://…` or the path of a unix socket. It must run with `maxmemory-policy noeviction`. */
+  readonly redisUrl: string;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  /** Every queue of the application. */
+  readonly queues: readonly QueueDefinition[];
+  /** Who is asking; undefined is a refusal. */
+  readonly authorize: Authorize;
+  /** Version of the application, stored with each worker. Default `0.0.0`. */
+  readonly version?: string;
+  /** First part of every Redis key, in braces so that a cluster keeps it on one node. Default `{ops}`. */
+  readonly prefix?: string;
+  /** A job whose lock was not renewed for this long is offered again, in ms. Default 30,000. */
+  readonly jobLockMs?: number;
+  /** The reconciler leaves younger hand-overs alone, in ms. Default 60,000. */
+  readonly reconcileAfterMs?: number;
+  /** Pause between two passes of the reconciler, in ms. Default 60,000. */
+  readonly reconcileEveryMs?: number;
+  /** The dispatcher looks at the outbox this often while nothing wakes it, in ms. Default 100. */
+  readonly dispatchPollMs?: number;
+  /** How long `stop()` of a worker waits for its attempts before it aborts them, in ms. Default 25,000. */
+  readonly stopWithinMs?: number;
+  /** Called in the transaction that buries a run. */
+  readonly onDeath?: OnDeath;
+  /** For tests: stops the plane at a named point. Default none. */
+  readonly failpoint?: Failpoint;
+}
+
+/** Handlers by queue name. A queue without one is not worked on by this process. */
+export type Handlers = Readonly<Record<string, JobHandler<never> | { handler: JobHandler<never>; concurrency: number }>>;
+
+/** The operations plane of one process. Roles run what they need of it. */
+export interface Ops {
+  readonly registry: QueueRegistry;
+  readonly health: Health;
+  /** The admin API as a Fastify plugin: `app.register(ops.http, { prefix: '/api/v1/admin' })`, after `web(app, …)`. */
+  readonly http: (app: FastifyInstance) => Promise<void>;
+  /** Runs jobs. Default concurrency 4 a queue. */
+  worker(handlers: Handlers): Runnable;
+  /** Hands committed jobs to Redis. */
+  relay(): Runnable;
+  /** Repairs what Postgres and Redis disagree on, and removes rows after their time. */
+  scheduler(): Runnable;
+  /** The queues as an operator sees them; cached for 2 s, one computation for all callers. */
+  overview(): Promise<QueueOverview>;
+  /** Closes the connections to Redis. The database is the application's to close. */
+  close(): Promise<void>;
+}
+
+/** The plane's own migrations: the first set to give to `openMigrator`. */
+export const opsMigrations: MigrationSet = {
+  name: 'ops',
+  directory: fileURLToPath(new URL('../migrations', import.meta.url)),
+};
+
+/** Waiting jobs above which the check `queue` says `degraded`. */
+const deepQueue = 100;
+
+/** Builds the plane. Connects lazily: an absent Redis shows in health, it does not stop the start. */
+export function openOps(options: OpsOptions): Ops {
+  const { db, log, metrics, prefix = '{ops}', version = '0.0.0', failpoint = noFailpoints, onDeath } = options;
+  const processId = randomUUID();
+  const registry = createRegistry(options.queues);
+  const onError = (error: Error) => log.warn('redis_error', { error: { type: error.name, message: error.message, stack: '', code: null } });
+  const connection = { url: options.redisUrl, onError };
+  const redis = connectRedis(connection);
+  const queues = openRedisQueues(redis, registry, prefix);
+  const overview = cached(2_000, () => readOverview(db, queues, registry, () => new Date()));
+  const health = createHealth({
+    metrics,
+    onChange: (change) => log.warn('health_check_changed', { ...change }),
+    checks: {
+      database: async () => void (await db.query(sql`select 1`)),
+      redis: async () => void (await withDeadline(redis.ping(), 900, 'PING')),
+      queue: async () => {
+        const counts = await Promise.all(registry.names.map((name) => queues.counts(name)));
+        const depth = counts.reduce((sum, { waiting }) => sum + waiting, 0);
+        if (depth <= deepQueue) return { depth };
+        const oldest = Math.max(...(await overview()).queues.map((queue) => queue.oldest_job_age_s ?? 0));
+        return { depth, oldest_age_s: Math.round(oldest), degraded: true };
+      },
+    },
+  });
+  watchStocks({ db, redis, metrics, overview });
+  const lease = (name: string) => openLease(db, { name, holder: processId });
+  const common = { db, queues, registry, log, metrics, failpoint, onDeath, workerId: processId };
+  return {
+    registry,
+    health,
+    overview,
+    http: adminRoutes({ overview }),
+    worker: (handlers) =>
+      openWorker(workerQueues(registry, handlers), {
+        db, log, metrics, prefix, version, failpoint, onDeath,
+        connect: () => workerConnection(connection),
+        workerId: processId,
+        lockMs: options.jobLockMs ?? 30_000,
+        stopWithinMs: options.stopWithinMs ?? 25_000,
+      }),
+    relay: () => openDispatcher({ ...common, redis, pollMs: options.dispatchPollMs ?? 100 }),
+    scheduler: () =>
+      together('scheduler', [
+        openReconciler({
+          ...common,
+          lease: lease('reconciler'),
+          graceMs: options.reconcileAfterMs ?? 60_000,
+          everyMs: options.reconcileEveryMs ?? 60_000,
+        }),
+        openRetention({ db, log, lease: lease('retention') }),
+      ]),
+    async close() {
+      await queues.close();
+      redis.disconnect();
+    },
+  };
+}
+
+function workerQueues(registry: QueueRegistry, handlers: Handlers) {
+  return Object.entries(handlers).map(([name, given]) => {
+    const queue = registry.get(registry.resolve(name) ?? '');
+    if (!queue) throw new TypeError(`a handler for "${name}", which is no queue; there are ${registry.names.join(', ')}`);
+    const { handler, concurrency } = typeof given === 'function' ? { handler: given, concurrency: 4 } : given;
+    // The payload was checked against the kind's schema, so the handler gets what its type says.
+    return { queue, handler: handler as JobHandler, concurrency };
+  });
+}

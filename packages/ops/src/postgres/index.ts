@@ -1,0 +1,14 @@
+export {
+  AmbiguousCommit,
+  type Database,
+  type DatabaseOptions,
+  openDatabase,
+  type Queryable,
+  type Statement,
+  type TransactionOptions,
+  type Tx,
+  type WakeTopic,
+} from './database.ts';
+export { type DatabaseFailure, databaseFailure } from './failures.ts';
+export { type MigrationSet, type MigrationState, type Migrator, openMigrator, MigrationError } from './migrations.ts';
+export { empty, join, prepared, raw, type Sql, sql } from './statements.ts';

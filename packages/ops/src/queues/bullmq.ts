@@ -1,0 +1,150 @@
+import { type ConnectionOptions, type Job as BullJob, Queue, Worker } from 'bullmq';
+import type { Redis } from 'ioredis';
+import { withDeadline } from '../redis/index.ts';
+import type { Envelope } from './envelope.ts';
+import type { QueueRegistry } from './registry.ts';
+
+/** Everything this library knows of BullMQ's options, states and keys is in this file. */
+
+/** A job as the dispatcher hands it over. */
+export interface Handover {
+  readonly runKey: string;
+  readonly kind: string;
+  readonly envelope: Envelope;
+  readonly attempts: number;
+  readonly priority: number;
+  readonly delayMs: number;
+}
+
+export interface RedisCounts {
+  readonly waiting: number;
+  readonly active: number;
+  readonly delayed: number;
+  readonly failed: number;
+  readonly paused: boolean;
+}
+
+/** The queues of the registry in one Redis. */
+export interface RedisQueues {
+  /** Adds jobs; ids that exist are left as they are. Throws when Redis refuses one of them, or does not answer in 5 s. */
+  add(queue: string, jobs: readonly Handover[]): Promise<void>;
+  counts(queue: string): Promise<RedisCounts>;
+  /** Which of these run keys Redis holds in no state at all. */
+  absent(queue: string, runKeys: readonly string[]): Promise<string[]>;
+  remove(queue: string, runKey: string): Promise<void>;
+  pause(queue: string): Promise<void>;
+  resume(queue: string): Promise<void>;
+  close(): Promise<void>;
+}
+
+const answerWithinMs = 5_000;
+
+export function openRedisQueues(redis: Redis, registry: QueueRegistry, prefix: string): RedisQueues {
+  const queues = new Map(
+    registry.names.map((name) => [name, new Queue(name, { connection: redis as ConnectionOptions, prefix, skipWaitingForReady: true })]),
+  );
+  // Connection errors are reported by the connection's owner; without a listener they would end the process.
+  for (const queue of queues.values()) queue.on('error', () => {});
+  const named = (name: string): Queue => {
+    const queue = queues.get(name);
+    if (!queue) throw new TypeError(`no queue "${name}" is registered`);
+    return queue;
+  };
+  const bounded = <T>(call: Promise<T>) => withDeadline(call, answerWithinMs, 'Redis');
+  return {
+    async add(name, jobs) {
+      await bounded(named(name).addBulk(jobs.map((job) => ({ name: job.kind, data: job.envelope, opts: jobOptions(job) }))));
+    },
+    async counts(name) {
+      const queue = named(name);
+      const [counts, paused] = await bounded(
+        Promise.all([queue.getJobCounts('wait', 'prioritized', 'active', 'delayed', 'failed'), queue.isPaused()]),
+      );
+      const { wait = 0, prioritized = 0, active = 0, delayed = 0, failed = 0 } = counts;
+      return { waiting: wait + prioritized, active, delayed, failed, paused };
+    },
+    async absent(name, runKeys) {
+      const pipeline = redis.pipeline();
+      for (const key of runKeys) pipeline.exists(`${prefix}:${name}:${key}`);
+      const replies = (await bounded(pipeline.exec())) ?? [];
+      return runKeys.filter((_key, at) => {
+        const [error, exists] = replies[at] ?? [new Error('no reply')];
+        if (error) throw error;
+        return exists === 0;
+      });
+    },
+    async remove(name, runKey) {
+      await bounded(named(name).remove(runKey));
+    },
+    async pause(name) {
+      await bounded(named(name).pause());
+    },
+    async resume(name) {
+      await bounded(named(name).resume());
+    },
+    async close() {
+      await Promise.all([...queues.values()].map((queue) => queue.close()));
+    },
+  };
+}
+
+/**
+ * The only place that sets job options. BullMQ applies the keep options of the job that just finished to the whole failed set,
+ * so one producer with `removeOnFail: 1` would delete everybody's failures.
+ */
+function jobOptions(job: Handover) {
+  return {
+    jobId: job.runKey,
+    attempts: job.attempts,
+    backoff: { type: 'plane' },
+    ...(job.priority > 0 && { priority: job.priority }),
+    ...(job.delayMs > 0 && { delay: job.delayMs }),
+    removeOnComplete: true,
+    removeOnFail: false,
+  };
+}
+
+/** Thrown to BullMQ for an attempt that will be tried again after `delayMs`. */
+export class AttemptFailed extends Error {
+  override name = 'AttemptFailed';
+  readonly delayMs: number;
+
+  constructor(message: string, delayMs: number) {
+    super(message);
+    this.delayMs = delayMs;
+  }
+}
+
+export interface BullWorkerOptions {
+  readonly connection: Redis;
+  readonly prefix: string;
+  readonly concurrency: number;
+  readonly lockMs: number;
+  readonly onError: (error: Error) => void;
+  readonly onStalled: () => void;
+}
+
+export type Process = (job: BullJob<unknown>, token: string | undefined) => Promise<unknown>;
+
+/** Stalls are counted in Postgres, where the count survives Redis; BullMQ's own limit only has to be the larger one. */
+const stallLimit = 5;
+
+/** A BullMQ worker that waits for `run()`. */
+export function openBullWorker(queue: string, process: Process, options: BullWorkerOptions): Worker {
+  const worker = new Worker<unknown>(queue, process, {
+    connection: options.connection as ConnectionOptions,
+    prefix: options.prefix,
+    concurrency: options.concurrency,
+    autorun: false,
+    lockDuration: options.lockMs,
+    stalledInterval: options.lockMs,
+    maxStalledCount: stallLimit,
+    runRetryDelay: 1_000,
+    settings: {
+      backoffStrategy: (_made, _type, error) => (error instanceof AttemptFailed ? error.delayMs : 1_000),
+    },
+  });
+  worker.on('error', options.onError);
+  worker.on('stalled', options.onStalled);
+  return worker;
+}

@@ -1,0 +1,58 @@
+import { setTimeout as wait } from 'node:timers/promises';
+import type { Failpoint } from '../failpoints/index.ts';
+import { type Database, databaseFailure, sql, type Tx } from '../postgres/index.ts';
+
+/** A newer attempt of the run has started, or the run is decided: what this one did is rolled back. */
+export class Fenced extends Error {
+  override name = 'Fenced';
+}
+
+export interface CommitOptions {
+  readonly db: Database;
+  readonly runKey: string;
+  /** The attempt's fence. */
+  readonly started: number;
+  readonly failpoint: Failpoint;
+}
+
+/** Tries of one transaction in place when it meets a lock conflict. */
+const triesInPlace = 3;
+
+/** The transaction of a handler: its effect, then the verdict `done`, in one commit. */
+export function openCommit({ db, runKey, started, failpoint }: CommitOptions) {
+  let committed = false;
+  const once = <T>(work: (tx: Tx) => Promise<T>) =>
+    db.transaction(async (tx) => {
+      const result = await work(tx);
+      await failpoint('worker.inside_commit');
+      const { rowCount } = await tx.query(sql`
+        update ops.job_run set state = 'done', finished = finished + 1, finished_at = clock_timestamp()
+        where run_key = ${runKey} and state = 'enqueued' and started = ${started} and finished < started`);
+      if (rowCount !== 1) throw new Fenced(`attempt ${started} of ${runKey} is not the newest`);
+      await failpoint('worker.before_commit');
+      return result;
+    });
+  return {
+    get committed() {
+      return committed;
+    },
+    async run<T>(work: (tx: Tx) => Promise<T>): Promise<T> {
+      if (committed) throw new TypeError('commit was called twice in one attempt');
+      const result = await withConflictRetries(() => once(work));
+      committed = true;
+      await failpoint('worker.after_commit');
+      return result;
+    },
+  };
+}
+
+async function withConflictRetries<T>(work: () => Promise<T>): Promise<T> {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await work();
+    } catch (error) {
+      if (tries >= triesInPlace || databaseFailure(error) !== 'conflict') throw error;
+      await wait(10 + Math.random() * 40 * tries);
+    }
+  }
+}

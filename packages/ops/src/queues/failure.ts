@@ -1,0 +1,71 @@
+import { maskText } from '../logging/index.ts';
+import { databaseFailure } from '../postgres/index.ts';
+import { RedisTimeout } from '../redis/index.ts';
+import { PermanentError } from './outcome.ts';
+
+/** How a failed attempt is treated: `guarantees` of the plane, in `docs/reference/jobs.md`. */
+export type FailureClass = 'permanent' | 'transient' | 'conflict' | 'infrastructure' | 'ambiguous';
+
+/** A thrown value as evidence: masked, capped, and always the same shape. */
+export interface Failure {
+  readonly class: FailureClass;
+  readonly type: string;
+  readonly message: string;
+  readonly stack: string;
+  readonly code: string | null;
+}
+
+const longestMessage = 8 * 1024;
+const longestStack = 16 * 1024;
+const deepestCause = 3;
+
+/** Aborts the attempts that run when the process must stop: their end is nobody's fault. */
+export class ShutdownAbort extends Error {
+  override name = 'ShutdownAbort';
+}
+
+/** The attempt ran longer than its kind allows. */
+export class JobTimeout extends Error {
+  override name = 'JobTimeout';
+}
+
+/** Turns whatever was thrown (also `undefined`, strings, circular objects) into evidence. Never throws. */
+export function describeFailure(thrown: unknown): Failure {
+  const error = thrown instanceof Error ? thrown : undefined;
+  return {
+    class: classify(thrown),
+    type: textOf(() => error?.name) ?? typeof thrown,
+    message: clip(maskText(clip(textOf(() => (error ? error.message : thrown)) ?? '', longestMessage)), longestMessage),
+    stack: clip(maskText(clip(stackOf(error), longestStack)), longestStack),
+    code: textOf(() => (error as { code?: unknown } | undefined)?.code) ?? null,
+  };
+}
+
+function classify(thrown: unknown): FailureClass {
+  if (thrown instanceof PermanentError) return 'permanent';
+  if (thrown instanceof ShutdownAbort || thrown instanceof RedisTimeout) return 'infrastructure';
+  return databaseFailure(thrown) ?? 'transient';
+}
+
+function stackOf(error: Error | undefined, depth = 0): string {
+  if (!error || depth > deepestCause) return '';
+  const cause = error.cause instanceof Error ? `\ncaused by: ${stackOf(error.cause, depth + 1)}` : '';
+  return `${textOf(() => error.stack) ?? ''}${cause}`;
+}
+
+/** Getters and proxies may throw; evidence is still wanted. */
+function textOf(read: () => unknown): string | undefined {
+  try {
+    const value = read();
+    if (value === undefined || value === null) return undefined;
+    if (typeof value === 'string') return value;
+    return typeof value === 'object' ? JSON.stringify(value) : String(value);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Cuts a text, and replaces what Postgres refuses in one: NUL and halves of surrogate pairs. */
+function clip(text: string, length: number): string {
+  return text.slice(0, length).toWellFormed().replaceAll('\u0000', '\ufffd');
+}

@@ -1,0 +1,16 @@
+export { openRedisQueues, type RedisCounts, type RedisQueues } from './bullmq.ts';
+export { Fenced } from './commit.ts';
+export type { Death, OnDeath } from './death.ts';
+export { defineQueue, type JobKind, type PayloadOf, type QueueDefinition, type SideEffect } from './definition.ts';
+export { cached } from './cached.ts';
+export { openDispatcher } from './dispatcher.ts';
+export { enqueue, enqueueMany, type EnqueueOptions, enqueueParts, type JobDraft, runState } from './enqueue.ts';
+export { PayloadRefused } from './envelope.ts';
+export type { Job, JobHandler } from './handler.ts';
+export { bury, done, type JobOutcome, PermanentError, retry, snooze } from './outcome.ts';
+export { type QueueOverview, type QueueRow, readOverview } from './overview.ts';
+export { openReconciler, openRetention } from './reconciler.ts';
+export { watchStocks } from './stocks.ts';
+export { createRegistry, type QueueRegistry } from './registry.ts';
+export { type DeathCause, deathCauses } from './verdict.ts';
+export { openWorker, type WorkerQueue } from './worker.ts';

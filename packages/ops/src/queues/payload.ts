@@ -1,0 +1,27 @@
+import type { z } from 'zod';
+import { type Database, sql } from '../postgres/index.ts';
+import { type Envelope, sha256 } from './envelope.ts';
+import { PermanentError } from './outcome.ts';
+
+/** A payload that does not fit its kind: no attempt can mend it. */
+export class InvalidPayload extends PermanentError {
+  override name = 'InvalidPayload';
+}
+
+/** The checked payload of a job, from the job itself or from `ops.job_payload`. Throws `InvalidPayload`. */
+export async function readPayload<Payload>(db: Database, envelope: Envelope, schema: z.ZodType<Payload>): Promise<Payload> {
+  const body = envelope.ref ? await readLarge(db, envelope.run, envelope.ref.sha256) : envelope.body;
+  const checked = schema.safeParse(body);
+  if (checked.success) return checked.data;
+  // Paths and rules only: the refused values may be personal.
+  const faults = checked.error.issues.slice(0, 10).map((issue) => `${issue.path.join('.') || 'payload'}: ${issue.code}`);
+  throw new InvalidPayload(`payload does not fit its schema: ${faults.join('; ')}`);
+}
+
+async function readLarge(db: Database, runKey: string, hash: string): Promise<unknown> {
+  const { rows } = await db.query<{ body: string }>(sql`select body from ops.job_payload where run_key = ${runKey}`);
+  const body = rows[0]?.body;
+  if (body === undefined) throw new InvalidPayload('the stored payload is gone');
+  if (sha256(body) !== hash) throw new InvalidPayload('the stored payload does not match its hash');
+  return JSON.parse(body);
+}

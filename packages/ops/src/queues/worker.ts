@@ -1,0 +1,159 @@
+import { hostname } from 'node:os';
+import type { Worker } from 'bullmq';
+import type { Redis } from 'ioredis';
+import type { Failpoint } from '../failpoints/index.ts';
+import type { Logger } from '../logging/index.ts';
+import { type Loop, repeating, type Runnable } from '../loops/index.ts';
+import type { Metrics } from '../metrics/index.ts';
+import { type Database, sql } from '../postgres/index.ts';
+import { openBullWorker } from './bullmq.ts';
+import type { OnDeath } from './death.ts';
+import type { QueueDefinition } from './definition.ts';
+import { ShutdownAbort } from './failure.ts';
+import type { JobHandler } from './handler.ts';
+import { bindInstruments } from './instruments.ts';
+import { createProcess } from './process.ts';
+import { openRunWriter, type RunWriter } from './run-writer.ts';
+import { openSuspects } from './suspects.ts';
+
+/** The handlers of one queue, by kind; or one function for all of its kinds. */
+// biome-ignore format: one line reads as the type it is
+export interface WorkerQueue { readonly queue: QueueDefinition; readonly handler: JobHandler; readonly concurrency: number }
+
+export interface WorkerDeps {
+  readonly db: Database;
+  /** Makes a connection for BullMQ; the worker closes it. */
+  readonly connect: () => Redis;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  readonly prefix: string;
+  readonly version: string;
+  /** Id of this process; also the `worker` column of the runs it starts. */
+  readonly workerId: string;
+  /** A job whose lock was not renewed for this long is offered again, in ms. */
+  readonly lockMs: number;
+  readonly failpoint: Failpoint;
+  readonly onDeath?: OnDeath | undefined;
+  /** How long `stop()` waits for attempts before it aborts them, in ms. */
+  readonly stopWithinMs: number;
+}
+
+/** How often a worker says that it lives, in ms. */
+const heartbeatMs = 5_000;
+/** How often a worker asks whether Postgres is back, in ms. */
+const probeMs = 500;
+
+/** Runs jobs of some queues. `stop()` finishes the attempts under way, then aborts what is left; none of them loses an attempt. */
+export function openWorker(queues: readonly WorkerQueue[], deps: WorkerDeps): Runnable {
+  return new QueueWorker(queues, deps);
+}
+
+class QueueWorker implements Runnable {
+  readonly name = 'worker';
+  readonly #queues: readonly WorkerQueue[];
+  readonly #deps: WorkerDeps;
+  readonly #runs: RunWriter;
+  readonly #shutdown = new AbortController();
+  readonly #heartbeat: Loop;
+  #workers: Worker[] = [];
+  #connection: Redis | undefined;
+  #stopped: Promise<void> | undefined;
+  #probing = false;
+
+  constructor(queues: readonly WorkerQueue[], deps: WorkerDeps) {
+    this.#queues = queues;
+    this.#deps = deps;
+    this.#runs = openRunWriter(deps.db, deps.workerId);
+    this.#heartbeat = repeating({
+      name: 'worker-heartbeat',
+      everyMs: heartbeatMs,
+      runOnce: () => this.#beat(),
+      onError: (error) => deps.log.error('loop_failed', error, { loop: 'worker-heartbeat' }),
+    });
+  }
+
+  async start() {
+    if (this.#workers.length > 0) return;
+    const { connect, log } = this.#deps;
+    await this.#beat();
+    const connection = connect();
+    this.#connection = connection;
+    this.#workers = this.#queues.map((one) => this.#open(one, connection));
+    await Promise.all(this.#workers.map((worker) => worker.waitUntilReady()));
+    for (const worker of this.#workers) void worker.run().catch((error: unknown) => log.error('worker_error', error, { queue: worker.name }));
+    await this.#heartbeat.start();
+    log.info('worker_started', { queues: this.#queues.map(({ queue }) => queue.name) });
+  }
+
+  stop() {
+    this.#stopped ??= this.#stop();
+    return this.#stopped;
+  }
+
+  #open({ queue, handler, concurrency }: WorkerQueue, connection: Redis): Worker {
+    const { db, log, metrics, prefix, lockMs, failpoint, onDeath, workerId } = this.#deps;
+    const instruments = bindInstruments(metrics, queue.name);
+    instruments.concurrency(concurrency);
+    const process = createProcess(queue, handler, instruments, {
+      db, log, workerId, failpoint, onDeath,
+      runs: this.#runs,
+      suspects: openSuspects(),
+      shutdown: this.#shutdown.signal,
+      onInfrastructureFailure: () => void this.#pauseUntilBack(),
+      random: Math.random,
+    });
+    return openBullWorker(queue.name, process, {
+      connection, prefix, concurrency, lockMs,
+      onError: (error) => log.warn('worker_error', { queue: queue.name, error: { type: error.name, message: error.message, stack: '', code: null } }),
+      onStalled: () => instruments.stalled(),
+    });
+  }
+
+  /** Stops fetching until Postgres answers: without it, every start would only be put back. */
+  async #pauseUntilBack() {
+    if (this.#probing || this.#stopped) return;
+    this.#probing = true;
+    const workers = this.#workers;
+    await Promise.allSettled(workers.map((worker) => worker.pause(true)));
+    const probe = repeating({
+      name: 'postgres-probe',
+      everyMs: probeMs,
+      pauseAfterErrorMs: probeMs,
+      onError: () => {},
+      runOnce: async () => {
+        if (this.#stopped) return { more: false };
+        await this.#deps.db.query(sql`select 1`);
+        this.#probing = false;
+        for (const worker of workers) void worker.resume();
+        void probe.stop();
+        return { more: false };
+      },
+    });
+    await probe.start();
+  }
+
+  async #beat() {
+    const { db, workerId, version, metrics } = this.#deps;
+    await db.query(sql`
+      insert into ops.worker as w (id, host, pid, version, queues)
+      values (${workerId}, ${hostname()}, ${process.pid}, ${version}, ${this.#queues.map(({ queue }) => queue.name)}::text[])
+      on conflict (id) do update set last_seen_at = clock_timestamp(), stopped_at = null`);
+    if (this.#workers.every((worker) => worker.isRunning())) {
+      metrics.gauge('worker_last_tick_timestamp_seconds').labels({ worker: 'worker' }).set(Date.now() / 1_000);
+    }
+    return { more: false };
+  }
+
+  async #stop() {
+    const { db, log, workerId, stopWithinMs } = this.#deps;
+    await this.#heartbeat.stop();
+    const closing = Promise.allSettled(this.#workers.map((worker) => worker.close()));
+    const abort = setTimeout(() => this.#shutdown.abort(new ShutdownAbort('the process is stopping')), stopWithinMs);
+    await closing;
+    clearTimeout(abort);
+    await this.#runs.flush();
+    await db.query(sql`update ops.worker set stopped_at = clock_timestamp() where id = ${workerId}`).catch(() => {});
+    this.#connection?.disconnect();
+    log.info('worker_stopped', {});
+  }
+}

@@ -1,0 +1,1 @@
+export { connectRedis, type RedisOptions, RedisTimeout, refuseEviction, withDeadline, workerConnection } from './connect.ts';

@@ -1,0 +1,47 @@
+/** One error code: the HTTP status it is answered with, and what it means to a caller. */
+export interface ErrorCode {
+  readonly status: number;
+  readonly meaning: string;
+}
+
+export type ErrorCodes = Readonly<Record<string, ErrorCode>>;
+
+/** Every error code the library answers with. Hosts add their own with {@link refusals}. */
+export const opsErrors = {
+  validation_failed: { status: 400, meaning: 'The request does not fit its schema; `details` names each fault.' },
+  bad_id: { status: 400, meaning: 'An id in the path is not of its form.' },
+  reason_required: { status: 400, meaning: 'This action needs a reason of 5 to 500 characters.' },
+  idempotency_key_required: { status: 400, meaning: 'This write needs an `Idempotency-Key` header.' },
+  no_session: { status: 401, meaning: 'No session or token was sent.' },
+  session_expired: { status: 401, meaning: 'The session has ended; sign in again.' },
+  token_invalid: { status: 401, meaning: 'The token is unknown, revoked or malformed.' },
+  missing_permission: { status: 403, meaning: 'The actor lacks the permission that `details` names.' },
+  mfa_required: { status: 403, meaning: 'The session has not passed its second factor.' },
+  mfa_stale: { status: 403, meaning: 'The second factor is older than 15 minutes.' },
+  origin_refused: { status: 403, meaning: 'A browser write from another origin.' },
+  not_found: { status: 404, meaning: 'There is no such thing, or it is not visible to the actor.' },
+  in_progress: { status: 409, meaning: 'The same work is under way.' },
+  version_changed: { status: 409, meaning: 'The object changed since it was read; `details` holds its present version.' },
+  too_large: { status: 413, meaning: 'The body is larger than the limit in `details`.' },
+  media_type: { status: 415, meaning: 'The body must be `application/json`.' },
+  idempotency_key_reused: { status: 422, meaning: 'The `Idempotency-Key` was used with another body.' },
+  rate_limited: { status: 429, meaning: 'Too many requests; `Retry-After` says when to try again.' },
+  internal: { status: 500, meaning: 'A fault of ours; quote the correlation id.' },
+  database_unavailable: { status: 503, meaning: 'Postgres cannot be reached; nothing was changed.' },
+} as const satisfies ErrorCodes;
+
+/** The fixed sentence of each status: programs read `code`, people read this. */
+export const statusTexts: Readonly<Record<number, string>> = {
+  400: 'Bad request',
+  401: 'Authentication required',
+  403: 'Insufficient permissions',
+  404: 'Not found',
+  409: 'Conflict',
+  410: 'Gone',
+  413: 'Payload too large',
+  415: 'Unsupported media type',
+  422: 'Unprocessable',
+  429: 'Too many requests',
+  500: 'Internal error',
+  503: 'Service unavailable',
+};
