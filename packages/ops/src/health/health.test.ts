@@ -2,18 +2,18 @@ import { describe, expect, it, vi } from 'vitest';
 import { createMetrics, opsCatalogue } from '../metrics/index.ts';
 import { createHealth, failureOf, type HealthChange, type HealthOptions } from './index.ts';
 
-const hang = () => new Promise<never>(() => {});
-const refuse = async () => {
+const hang = (): Promise<void> => new Promise<never>(() => {});
+const refuse = async (): Promise<void> => {
   throw Object.assign(new Error('connect ECONNREFUSED 10.0.0.9:5432'), { code: 'ECONNREFUSED' });
 };
 const fine = async () => {};
 const calm = async () => ({ depth: 10 });
 
-function open(checks: Partial<HealthOptions['checks']> = {}, options: Partial<HealthOptions> = {}) {
+function open(checks: HealthOptions['checks'] = {}, options: Partial<HealthOptions> = {}) {
   const health = createHealth({
     timeoutMs: 30,
     ...options,
-    checks: { database: fine, redis: fine, queue: calm, ...checks } as HealthOptions['checks'],
+    checks: { database: fine, redis: fine, queue: calm, ...checks },
   });
   health.markStarted();
   return health;
@@ -142,7 +142,7 @@ describe('checks', () => {
 
   it('do not pile calls on a dependency that hangs, and give a lost call up in the end', async () => {
     let at = 0;
-    const database = vi.fn(hang as () => Promise<void>);
+    const database = vi.fn(hang);
     const health = open({ database }, { cacheMs: 0, now: () => at });
     for (let n = 0; n < 3; n += 1) expect((await health.ready()).code).toBe(503);
     expect(database).toHaveBeenCalledTimes(1);

@@ -1,10 +1,9 @@
 /** Why a dependency counts as down. No host names, no SQL. */
 export type CheckFailure = 'timeout' | 'refused' | 'auth' | 'error';
 
-const refused = new Set([
-  ...['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ENOENT', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH'],
-  ...['08001', '08004', '08006', '57P01', '57P02', '57P03', '53300'],
-]);
+const unreachable = ['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ENOENT', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH'];
+const turnedAway = ['ENETUNREACH', '08001', '08004', '08006', '57P01', '57P02', '57P03', '53300'];
+const refused = new Set([...unreachable, ...turnedAway]);
 const auth = new Set(['28000', '28P01', '42501']);
 const timeout = new Set(['ETIMEDOUT', '57014', '55P03']);
 

@@ -56,7 +56,7 @@ function causeOf(thrown: unknown): unknown {
 }
 
 function messageOf(thrown: unknown): string {
-  if (isErrorLike(thrown)) return thrown.message || String(thrown.code ?? '');
+  if (isErrorLike(thrown)) return thrown.message || (codeOf(thrown) ?? '');
   // The content of a thrown object is not known to be harmless; its text is not written.
   return typeof thrown === 'object' && thrown !== null ? 'a thrown object' : String(thrown);
 }
@@ -64,9 +64,8 @@ function messageOf(thrown: unknown): string {
 function framesOf(thrown: unknown): string[] {
   if (!isErrorLike(thrown) || typeof thrown.stack !== 'string') return [];
   // A stack repeats the message first, which may be of any length and may itself hold lines.
-  const at = thrown.stack.startsWith(`${thrown.name}: ${thrown.message}`)
-    ? `${thrown.name}: ${thrown.message}`.length
-    : 0;
+  const header = `${typeOf(thrown)}: ${thrown.message}`;
+  const at = thrown.stack.startsWith(header) ? header.length : 0;
   return thrown.stack
     .slice(at, at + 20_000)
     .split('\n')

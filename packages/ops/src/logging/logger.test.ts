@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import pino from 'pino';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { createLogger, currentContext, type LoggerOptions, runWithContext } from './index.ts';
+import { adoptCorrelation, createLogger, currentContext, type LoggerOptions, runWithContext } from './index.ts';
 
 interface Line {
   level: string;
@@ -234,6 +234,27 @@ describe('the correlation', () => {
     expect(lines()[0]).toMatchObject({ metadata: { request_id: 'request-1' }, trace_id: 't', span_id: 's' });
     expect(lines()[1]?.metadata).toEqual({});
     expect(lines()[1]).not.toHaveProperty('trace_id');
+  });
+});
+
+describe('an adopted correlation', () => {
+  it('carries the rest of the work and leaves the first id as that of the request', () => {
+    const { log, lines } = open();
+    runWithContext({ correlationId: 'request-1' }, () => {
+      log.info('worker_started');
+      adoptCorrelation('lead-0001');
+      log.info('worker_started');
+      adoptCorrelation('lead-0002');
+      log.info('worker_started');
+    });
+    adoptCorrelation('lead-0003');
+    log.info('worker_started');
+    expect(lines().map((line) => [line.correlation_id, line.metadata.request_id])).toEqual([
+      ['request-1', undefined],
+      ['lead-0001', 'request-1'],
+      ['lead-0002', 'request-1'],
+      ['boot-0001', undefined],
+    ]);
   });
 });
 

@@ -126,7 +126,8 @@ class ContextLogger<E extends string> implements Logger<E> {
   error(event: E, error: unknown, metadata?: Meta) {
     let suppressed = 0;
     try {
-      const verdict = this.#core.repetition(`${event} ${typeOf(error)} ${metadata?.route ?? metadata?.queue ?? ''}`);
+      const place = metadata?.route ?? metadata?.queue;
+      const verdict = this.#core.repetition(`${event} ${typeOf(error)} ${typeof place === 'string' ? place : ''}`);
       if (!verdict.write) return this.#core.suppressed('identical_error');
       suppressed = verdict.suppressed;
     } catch {

@@ -2,11 +2,9 @@ import { defineMetrics, jobBuckets } from './definition.ts';
 
 const worker = 'worker wrapper, each attempt';
 const collector = 'shared collector';
-const statusCodes = [
-  ...['200', '201', '202', '204', '302', '303', '304'],
-  ...['400', '401', '403', '404', '405', '406', '409', '410', '413', '415', '422', '428', '429', '499'],
-  ...['500', '502', '503', '504'],
-] as const;
+const everyScrape = 'every role, on scrape';
+const statusCodes =
+  '200 201 202 204 302 303 304 400 401 403 404 405 406 409 410 413 415 422 428 429 499 500 502 503 504'.split(' ');
 const causesOfDeath = [
   'exhausted',
   'permanent',
@@ -121,32 +119,29 @@ function queueMetrics(prefix: string) {
 }
 
 function processMetrics(prefix: string) {
-  const redis = (help: string, unit: string) =>
-    ({ type: 'gauge', help, unit, aggregation: 'S', reporter: `${collector}, INFO` }) as const;
+  return { ...healthMetrics(prefix), ...connectionMetrics(prefix), ...selfMetrics(prefix) };
+}
+
+function healthMetrics(prefix: string) {
+  const check = (help: string, unit: string) =>
+    ({ type: 'gauge', help, labels: { check: 'open' }, unit, aggregation: 'I', reporter: everyScrape }) as const;
   return defineMetrics(prefix, {
-    health_check_up: {
-      type: 'gauge',
-      help: '1 when the dependency answers, degraded included',
-      labels: { check: 'open' },
-      unit: 'boolean',
-      aggregation: 'I',
-      reporter: 'every role, on scrape',
-    },
-    health_check_latency_ms: {
-      type: 'gauge',
-      help: 'Time of the last health check',
-      labels: { check: 'open' },
-      unit: 'ms',
-      aggregation: 'I',
-      reporter: 'every role, on scrape',
-    },
+    health_check_up: check('1 when the dependency answers, degraded included', 'boolean'),
+    health_check_latency_ms: check('Time of the last health check', 'ms'),
+  });
+}
+
+function connectionMetrics(prefix: string) {
+  const reporter = `${collector}, INFO`;
+  const redis = (help: string, unit: string) => ({ type: 'gauge', help, unit, aggregation: 'S', reporter }) as const;
+  return defineMetrics(prefix, {
     pg_pool_connections: {
       type: 'gauge',
       help: 'Connections of the pool; waiting are callers without one',
       labels: { state: ['active', 'idle', 'waiting'] },
       unit: 'connections',
       aggregation: 'I',
-      reporter: 'every role, on scrape',
+      reporter: everyScrape,
     },
     pg_pool_wait_ms: {
       type: 'histogram',
@@ -163,8 +158,13 @@ function processMetrics(prefix: string) {
       help: 'Keys evicted by Redis; any is loss of jobs',
       unit: 'keys',
       aggregation: 'S',
-      reporter: `${collector}, INFO`,
+      reporter,
     },
+  });
+}
+
+function selfMetrics(prefix: string) {
+  return defineMetrics(prefix, {
     metrics_collect_errors_total: {
       type: 'counter',
       help: 'Collector runs that failed or timed out',

@@ -63,7 +63,7 @@ export class BucketSeries implements HistogramSeries {
 
   constructor(edges: readonly number[]) {
     this.edges = edges;
-    this.counts = new Array<number>(edges.length + 1).fill(0);
+    this.counts = Array.from({ length: edges.length + 1 }, () => 0);
   }
 
   observe(value: number) {

@@ -84,7 +84,7 @@ describe('instruments', () => {
   });
 
   it('takes the prefix of the host', async () => {
-    const metrics = open({ catalogue: opsCatalogue('shop_') as unknown as OpsCatalogue });
+    const metrics = open({ catalogue: opsCatalogue('shop_') });
     const text = await metrics.render();
     expect(text).toContain('shop_jobs_completed_total');
     expect(text).not.toContain('fmhl_');
