@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { type PostgresBinaries, postgresBinaries } from './postgres-binaries.ts';
-import { settleHome, socketDirectory } from './server-home.ts';
+import { leaveSocketDirectory, settleHome, socketDirectory } from './server-home.ts';
 import {
   isRunning,
   lastLines,
@@ -31,7 +31,7 @@ const STOP_STEPS = [
 export interface PostgresOptions {
   /** The server's own directory; made when missing. */
   dataDir: string;
-  /** False gives up surviving a power cut for speed: tests only. Default true. */
+  /** False gives up surviving a power cut, not a kill, for speed: tests only. Default true. */
   durable?: boolean;
   /** Listen on this loopback port instead of a private socket, without a password: tests only. */
   port?: number;
@@ -70,12 +70,16 @@ export async function startPostgres(options: PostgresOptions): Promise<EmbeddedP
   await endPredecessor(at);
   const sockets = socketDirectory(join(home, 'socket'), '.s.PGSQL.65535', user);
   const pid = await startServer(at, serverSettings({ sockets, port, durable }));
+  const stop = async () => {
+    if (isRunning(pid)) await stopProcess(pid, STOP_STEPS);
+    leaveSocketDirectory(sockets, home);
+  };
   let stopping: Promise<void> | undefined;
   return {
     url: urlOf(port, sockets),
     pid,
     dataLives: home,
-    stop: () => (stopping ??= isRunning(pid) ? stopProcess(pid, STOP_STEPS) : Promise.resolve()),
+    stop: () => (stopping ??= stop()),
     kill: () => sendSignal(pid, 'SIGKILL'),
   };
 }
@@ -134,7 +138,7 @@ function serverSettings(options: { sockets: string; port: number | undefined; du
     lc_messages: 'C',
     timezone: 'UTC',
     log_timezone: 'UTC',
-    ...(durable ? {} : { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off' }),
+    ...(durable ? {} : { fsync: 'off', full_page_writes: 'off' }),
   };
   return Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
 }

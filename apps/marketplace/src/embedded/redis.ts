@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { rmSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
-import { privateDirectory, socketDirectory } from './server-home.ts';
+import { leaveSocketDirectory, privateDirectory, socketDirectory } from './server-home.ts';
 import {
   isRunning,
   lastLines,
@@ -51,7 +51,8 @@ export async function startRedis(options: RedisOptions): Promise<EmbeddedRedis> 
   const command = findServer();
   const user = foreignOwner(options.dataDir);
   const home = privateDirectory(options.dataDir, user);
-  const socket = join(socketDirectory(home, SOCKET, user), SOCKET);
+  const sockets = socketDirectory(home, SOCKET, user);
+  const socket = join(sockets, SOCKET);
   await endPredecessor(home, log);
   rmSync(socket, { force: true });
   const logFile = join(home, 'redis.log');
@@ -61,11 +62,15 @@ export async function startRedis(options: RedisOptions): Promise<EmbeddedRedis> 
     sendSignal(pid, 'SIGKILL');
     throw new Error(`Redis did not start on ${home}:\n${lastLines(logFile)}`);
   }
+  const stop = async () => {
+    if (isRunning(pid)) await stopProcess(pid, STOP_STEPS);
+    leaveSocketDirectory(sockets, home);
+  };
   let stopping: Promise<void> | undefined;
   return {
     url: port === undefined ? socket : `redis://127.0.0.1:${port}`,
     pid,
-    stop: () => (stopping ??= isRunning(pid) ? stopProcess(pid, STOP_STEPS) : Promise.resolve()),
+    stop: () => (stopping ??= stop()),
     kill: () => sendSignal(pid, 'SIGKILL'),
   };
 }

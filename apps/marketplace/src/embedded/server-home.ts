@@ -79,3 +79,11 @@ export function socketDirectory(wanted: string, socketName: string, user?: Serve
   // Root's own temporary directory may be closed to the server's user.
   return privateDirectory(join(user ? '/tmp' : tmpdir(), name), user);
 }
+
+/** Removes a directory that `socketDirectory` made outside of the server's home, once the sockets in it are gone. */
+export function leaveSocketDirectory(sockets: string, home: string): void {
+  if (sockets === home || sockets.startsWith(`${home}/`)) return;
+  try {
+    rmdirSync(sockets);
+  } catch {}
+}

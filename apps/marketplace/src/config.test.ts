@@ -1,0 +1,145 @@
+import { describe, expect, it } from 'vitest';
+import {
+  type Config,
+  ConfigError,
+  configReference,
+  type Environment,
+  type Flags,
+  paymentWebhookSecret,
+  readConfig,
+} from './config.ts';
+import type { SettingName } from './settings.ts';
+
+function faultsOf(env: Environment, flags: Flags = {}, require: SettingName[] = []): readonly string[] {
+  try {
+    readConfig(env, flags, { require });
+  } catch (error) {
+    if (error instanceof ConfigError) return error.lines;
+    throw error;
+  }
+  return [];
+}
+
+describe('the configuration', () => {
+  it('has a default for everything that does not come from outside', () => {
+    expect(readConfig({})).toEqual({
+      port: 3000,
+      host: '127.0.0.1',
+      publicUrl: 'http://127.0.0.1:3000',
+      metricsEnabled: true,
+      metricsPort: 9090,
+      metricsHost: '127.0.0.1',
+      metricsAllowedNetworks: ['127.0.0.0/8', '::1/128'],
+      dataDir: '.fmhl',
+      empty: false,
+      mailFrom: 'Find Me a Hot Lead <no-reply@fmhl.example.com>',
+      logLevel: 'info',
+      logFormat: 'json',
+      logSampleRate: 1,
+      depositMode: 'instant',
+      shutdownDrainMs: 0,
+      workerConcurrency: 4,
+      pgPoolSize: 10,
+      jobLockMs: 30_000,
+      reconcileAfterMs: 60_000,
+      reconcileEveryMs: 60_000,
+      nodeEnv: 'development',
+    } satisfies Partial<Config>);
+  });
+
+  it('takes a flag before a variable, and an empty variable as not given', () => {
+    const config = readConfig(
+      { PORT: '4000', HOST: '', DATA_DIR: '/from/env' },
+      { port: 5000, dataDir: '/from/flag', empty: true },
+    );
+    expect(config).toMatchObject({ port: 5000, host: '127.0.0.1', dataDir: '/from/flag', empty: true });
+  });
+
+  it('reports every fault at once, each in a line that names its setting and what it expects', () => {
+    const env = {
+      PORT: 'abc',
+      LOG_LEVEL: 'loud',
+      LOG_SAMPLE_RATE: '1.5',
+      METRICS_ENABLED: 'maybe',
+      PUBLIC_URL: 'leads',
+      PG_POOL_SIZE: '0',
+    };
+    expect(faultsOf(env)).toEqual([
+      'PORT: expected a number 0–65535, got "abc"',
+      'PUBLIC_URL: expected an address like https://leads.example.com, got "leads"',
+      'METRICS_ENABLED: expected true or false, got "maybe"',
+      'LOG_LEVEL: expected one of debug, info, warn, error, got "loud"',
+      'LOG_SAMPLE_RATE: expected a number 0–1, got "1.5"',
+      'PG_POOL_SIZE: expected a number 1–1000, got "0"',
+    ]);
+  });
+
+  it.each(['65536', '-1', '3000x', '1e3', ' 3000'])('refuses port %j', (port) => {
+    expect(faultsOf({ PORT: port })).toHaveLength(1);
+    expect(faultsOf({}, { port })).toEqual([`--port: expected a number 0–65535, got ${JSON.stringify(port)}`]);
+  });
+
+  it.each(['redis://127.0.0.1:6379/2', 'rediss://user:pass@cache:6380', '/run/redis.sock'])(
+    'takes %s for Redis',
+    (url) => {
+      expect(readConfig({ REDIS_URL: url }).redisUrl).toBe(url);
+    },
+  );
+
+  it.each(['10.0.0.0/33', '10.0.0/8', '::1/129', '10.0.0.0/8/8', 'home', '10.0.0.0/'])(
+    'refuses the network %s',
+    (network) => {
+      expect(faultsOf({ METRICS_ALLOWED_NETWORKS: `127.0.0.1, ${network}` })).toHaveLength(1);
+    },
+  );
+
+  it('never shows the value of a secret', () => {
+    const faults = faultsOf({
+      DATABASE_URL: 'mysql://me:hunter2@db/x',
+      TOKEN_KEY: 'hunter2',
+      FMHL_ADMIN_PASSWORD: 'hunter2',
+      FMHL_ADMIN_EMAIL: 'a@example.com',
+    });
+    expect(faults).toHaveLength(3);
+    expect(faults.join()).not.toContain('hunter2');
+  });
+
+  it('names what a command cannot do without', () => {
+    expect(faultsOf({ REDIS_URL: 'redis://cache' }, {}, ['databaseUrl', 'redisUrl', 'tokenKey'])).toEqual([
+      'DATABASE_URL: required by this command',
+      'TOKEN_KEY: required by this command',
+    ]);
+  });
+
+  it('refuses settings that contradict each other', () => {
+    expect(faultsOf({ NODE_ENV: 'production', FAILPOINT: 'distribute.before-commit' })).toHaveLength(1);
+    expect(faultsOf({ PORT: '9090' })).toEqual(['METRICS_PORT: expected another port than PORT, got 9090']);
+    expect(faultsOf({ PORT: '9090', METRICS_ENABLED: 'false' })).toEqual([]);
+    expect(faultsOf({ FMHL_ADMIN_PASSWORD: 'long enough' })).toHaveLength(1);
+  });
+
+  it('makes the public address one that a browser here can open', () => {
+    expect(readConfig({ HOST: '0.0.0.0', PORT: '80' }).publicUrl).toBe('http://127.0.0.1:80');
+    expect(readConfig({ HOST: '::' }).publicUrl).toBe('http://[::1]:3000');
+    expect(readConfig({ PUBLIC_URL: 'https://leads.example.com/' }).publicUrl).toBe('https://leads.example.com');
+  });
+
+  it('derives the webhook secret from the token key unless it is given', () => {
+    const tokenKey = 'ab'.repeat(32);
+    expect(paymentWebhookSecret({ tokenKey })).toMatch(/^[0-9a-f]{64}$/);
+    expect(paymentWebhookSecret({ tokenKey })).not.toBe(paymentWebhookSecret({ tokenKey: 'cd'.repeat(32) }));
+    expect(paymentWebhookSecret({ tokenKey, paymentWebhookSecret: 'given' })).toBe('given');
+  });
+
+  it('can be listed for a reference, each setting once and with a meaning', () => {
+    const reference = configReference();
+    expect(reference[0]).toEqual({
+      name: 'PORT',
+      flag: '--port',
+      default: '3000',
+      meaning: 'Port of the HTTP API and the console; 0 takes any free one.',
+    });
+    expect(new Set(reference.map(({ name }) => name)).size).toBe(reference.length);
+    expect(reference.every(({ meaning }) => meaning.endsWith('.'))).toBe(true);
+  });
+});
