@@ -76,22 +76,32 @@ function readable(value: number): string {
   return Math.abs(value) >= 100 ? Math.round(value).toLocaleString('en-US') : value.toPrecision(3);
 }
 
-function readOptions(args: string[]) {
-  const { values } = parseArgs({
-    args,
-    options: { seeds: { type: 'string', default: '20' }, quick: { type: 'boolean' }, json: { type: 'boolean' } },
-  });
-  const seeds = Number(values.seeds);
-  if (!Number.isInteger(seeds) || seeds < 1) throw new TypeError('--seeds takes a whole number of at least 1');
-  return { seeds, quick: values.quick === true, json: values.json === true };
+type Options = { seeds: number; quick: boolean; json: boolean };
+
+/** Prints what is wrong with the arguments, sets exit code 2 and gives undefined when they cannot be read. */
+function readOptions(args: string[]): Options | undefined {
+  try {
+    const { values } = parseArgs({
+      args,
+      options: { seeds: { type: 'string', default: '20' }, quick: { type: 'boolean' }, json: { type: 'boolean' } },
+    });
+    const seeds = Number(values.seeds);
+    if (!Number.isInteger(seeds) || seeds < 1) throw new TypeError('--seeds takes a whole number of at least 1');
+    return { seeds, quick: values.quick === true, json: values.json === true };
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : error);
+    process.exitCode = 2;
+    return undefined;
+  }
 }
 
-async function main([file, name, ...args]: string[]): Promise<void> {
-  if (file === undefined || name === undefined) throw new TypeError('usage: report.ts <file> <name> [options]');
-  const { json, ...options } = readOptions(args);
-  const end = (report: Report) => finish(report, json);
-  // A fault outside the awaited run must still end in a report.
+async function main([file = '', name = '', ...args]: string[]): Promise<void> {
+  const options = readOptions(args);
+  if (options === undefined) return;
+  const end = (report: Report) => finish(report, options.json);
+  // A fault outside the awaited run must still end in a report, and so must a run that waits for nothing.
   process.on('uncaughtException', (error) => end(brokenOff(name, error)));
+  process.on('beforeExit', () => end(brokenOff(name, new Error('the run waits for something that cannot happen'))));
   try {
     const runnable = (await import(file)) as Runnable;
     console.log(`${name}: ${runnable.about}`);
@@ -109,8 +119,10 @@ function brokenOff(name: string, error: unknown): Report {
 
 function finish(report: Report, json: boolean): void {
   const verdict = report.ok ? 'all held' : (report.error ?? 'not all held');
-  const text = `\n${tableOf(report.figures)}\n${report.name}: ${verdict}\n${json ? `${JSON.stringify(report)}\n` : ''}`;
+  const table = report.figures.length > 0 ? `\n${tableOf(report.figures)}\n` : '';
+  const text = `${table}${report.name}: ${verdict}\n${json ? `${JSON.stringify(report)}\n` : ''}`;
   process.stdout.write(text, () => process.exit(report.ok ? 0 : 1));
 }
 
-if (import.meta.main) await main(process.argv.slice(2));
+// Not awaited here: the file it imports imports this one, which must have been evaluated by then.
+if (import.meta.main) void main(process.argv.slice(2));

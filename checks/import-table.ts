@@ -1,6 +1,5 @@
 /** Who may import whom: the table of ARCHITECTURE.md as data. `imports.ts` walks the real imports against it. */
 
-/** The files outside every slice and folder, at the top of a package's `src`: the composition. */
 export type Slices = {
   /** Where the slices stand, from the root. */
   root: string;
@@ -12,8 +11,8 @@ export type Slices = {
 
 /** A slice of the library may import the slices of lower levels. */
 const levels: string[][] = [
-  ['postgres', 'redis', 'logging', 'metrics', 'refusals'],
-  ['audit'],
+  ['postgres', 'redis', 'logging', 'metrics', 'refusals', 'loops', 'failpoints'],
+  ['audit', 'leases'],
   ['queues', 'idempotency'],
   ['events', 'schedules'],
   ['dead-letters', 'health'],
@@ -70,5 +69,5 @@ export const packages: { root: string; mayImport: string[]; inTests?: string[] }
   { root: 'checks', mayImport: [] },
 ];
 
-/** A `contract.ts` is browser-safe: these packages and other contracts, nothing else. */
+/** A `contract.ts` is browser-safe: it and the files it imports may use these packages, nothing else. */
 export const contractPackages = ['zod', '@fmhl/ops/contract'];

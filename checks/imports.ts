@@ -17,11 +17,11 @@ type Edge = Import & { file: string };
 export function findImportFaults(root: string): Fault[] {
   const sources = readSources(root, folders);
   const edges = sources.flatMap((source) => importsOf(source, root).map((each) => ({ ...each, file: source.path })));
-  return [...sources.flatMap(unknownSlice), ...edges.flatMap(faultsOf), ...cyclesOf(edges)];
+  return [...sources.flatMap(unknownSlice), ...edges.flatMap(faultsOf), ...contractFaults(edges), ...cyclesOf(edges)];
 }
 
 function faultsOf(edge: Edge): Fault[] {
-  const rules = { package: packageFault, contract: contractFault, slice: sliceFault, restricted: restrictedFault };
+  const rules = { package: packageFault, slice: sliceFault, restricted: restrictedFault };
   return Object.entries(rules).flatMap(([rule, find]) => {
     const message = find(edge);
     return message === undefined ? [] : [{ file: edge.file, line: edge.line, rule, message }];
@@ -40,10 +40,22 @@ function packageFault({ file, specifier, target }: Edge): string | undefined {
   return `${home.root} may not import ${specifier}`;
 }
 
-function contractFault({ file, specifier, target }: Edge): string | undefined {
-  if (!isContract(file)) return undefined;
-  const isAllowed = target === undefined ? contractPackages.includes(specifier) : isContract(target);
-  return isAllowed ? undefined : `a contract may import zod and other contracts only, not ${specifier}`;
+/** A contract runs in browsers, and so does all that it imports, however far away. */
+function contractFaults(edges: Edge[]): Fault[] {
+  const values = edges.filter(({ typeOnly }) => !typeOnly);
+  const contractOf = new Map(edges.filter(({ file }) => isContract(file)).map(({ file }) => [file, file]));
+  for (const [file, contract] of contractOf) {
+    const targets = values.flatMap((edge) => (edge.file === file && edge.target !== undefined ? [edge.target] : []));
+    for (const target of targets) contractOf.set(target, contractOf.get(target) ?? contract);
+  }
+  const strays = values.filter(
+    ({ file, specifier, target }) =>
+      contractOf.has(file) && target === undefined && !contractPackages.includes(specifier),
+  );
+  return strays.map(({ file, line, specifier }) => {
+    const place = isContract(file) ? 'a contract' : `a file that ${contractOf.get(file)} imports`;
+    return { file, line, rule: 'contract', message: `${place} may not import ${specifier}` };
+  });
 }
 
 /** Between slices: by `index.ts`, and as the table says. */
@@ -56,7 +68,10 @@ function slicesFault(slices: Slices, { file, target }: Edge): string | undefined
   const to = sliceOf(slices, target);
   const from = sliceOf(slices, file);
   if (from !== undefined && from === to) return undefined;
-  if (to === undefined) return from === undefined ? undefined : `the slice ${from} may not import the composition`;
+  if (to === undefined) {
+    const mayCompose = from === undefined || from === slices.forTests || isTest(file);
+    return mayCompose ? undefined : `the slice ${from} may not import the composition`;
+  }
   const isEntrance = target === `${slices.root}/${to}/index.ts` || (isContract(file) && isContract(target));
   if (!isEntrance) return `the slice ${to} is imported by its index.ts only`;
   if (isTest(file)) return undefined;

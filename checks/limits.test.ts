@@ -1,10 +1,11 @@
+import { dirname } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { findLimitFaults } from './limits.ts';
 
-const root = new URL('..', import.meta.url).pathname;
+const root = dirname(import.meta.dirname);
 
 const faultsOf = (name: string): string[] =>
-  findLimitFaults(`${root}checks/fixtures/${name}`).map(({ file, line, rule }) => `${rule} ${file}:${line}`);
+  findLimitFaults(`${root}/checks/fixtures/${name}`).map(({ file, line, rule }) => `${rule} ${file}:${line}`);
 
 describe('the limits', () => {
   it('refuse the environment outside of config.ts', () => {

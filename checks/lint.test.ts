@@ -1,7 +1,8 @@
 import { spawnSync } from 'node:child_process';
+import { dirname } from 'node:path';
 import { describe, expect, it } from 'vitest';
 
-const root = new URL('..', import.meta.url).pathname;
+const root = dirname(import.meta.dirname);
 
 type Diagnostic = { code: string; filename: string; labels: { span: { line: number } }[] };
 

@@ -13,7 +13,7 @@ const checks = [
   { name: 'dead code', run: [bin('knip'), '--no-progress', '--no-config-hints'] },
   { name: 'types', run: [bin('tsc'), '-p', 'tsconfig.check.json'] },
   { name: 'boundaries', run: ['checks/run.ts'] },
-  { name: 'format', run: [bin('biome'), 'format'] },
+  { name: 'format', run: [bin('biome'), 'format', '--reporter=summary'] },
 ];
 
 const fixes = [

@@ -21,16 +21,33 @@ export function capture(file, args, options = {}) {
   });
 }
 
-/** Runs to the end with our own terminal. Resolves with the exit code, 128 and more for a signal. */
-export function run(file, args, options = {}) {
+const killAfterMs = 15_000;
+
+/**
+ * Runs to the end with our own terminal. Resolves with the exit code, 128 and more for a signal. After `withinMs`,
+ * where given, the program is asked to end, and 15 s later made to.
+ */
+export function run(file, args, { withinMs, ...options } = {}) {
   return new Promise((resolve) => {
     const child = spawn(file, args, { stdio: 'inherit', ...options });
+    const timers = withinMs === undefined ? [] : endAfter(child, withinMs, file);
     child.on('error', (error) => {
       console.error(`${file}: ${error.message}`);
       resolve(127);
     });
-    child.on('close', (code, signal) => resolve(code ?? exitCodeOf(signal)));
+    child.on('close', (code, signal) => {
+      timers.forEach(clearTimeout);
+      resolve(code ?? exitCodeOf(signal));
+    });
   });
+}
+
+function endAfter(child, withinMs, file) {
+  const ask = () => {
+    console.error(`${file} did not end within ${withinMs / 60_000} minutes`);
+    child.kill('SIGTERM');
+  };
+  return [setTimeout(ask, withinMs), setTimeout(() => child.kill('SIGKILL'), withinMs + killAfterMs)];
 }
 
 const signalNumbers = { SIGHUP: 1, SIGINT: 2, SIGKILL: 9, SIGTERM: 15 };

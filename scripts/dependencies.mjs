@@ -75,7 +75,7 @@ export function treeMatchesLockfile(root) {
   const packagesMatch = Object.entries(wanted).every(
     ([path, entry]) => path === '' || isSatisfied(entry, installed[path]),
   );
-  return packagesMatch && ['', ...workspacesOf(root)].every((folder) => manifestMatches(root, folder, wanted[folder]));
+  return packagesMatch && manifestsMatch(root, wanted);
 }
 
 function isSatisfied(entry, found) {
@@ -88,6 +88,9 @@ function isForThisMachine({ os, cpu, libc }) {
   return os.includes(process.platform) && cpu.includes(process.arch);
 }
 
+const manifestsMatch = (root, wanted) =>
+  ['', ...workspacesOf(root)].every((folder) => manifestMatches(root, folder, wanted[folder]));
+
 function manifestMatches(root, folder, entry) {
   const manifest = readJson(join(root, folder, 'package.json')) ?? {};
   const fields = ['dependencies', 'devDependencies', 'optionalDependencies'];
@@ -96,10 +99,31 @@ function manifestMatches(root, folder, entry) {
 
 const sortedText = (record = {}) => JSON.stringify(record, Object.keys(record).toSorted());
 
+/**
+ * The npm command that installs exactly what the lockfile says. `npm ci` refuses a lockfile that was made where some
+ * other platform's optional packages could not be had; `npm install --no-save` keeps to its versions all the same.
+ */
+export function installCommand(root) {
+  const wanted = readJson(join(root, 'package-lock.json'))?.packages;
+  if (!wanted) return ['install'];
+  if (!manifestsMatch(root, wanted)) {
+    throw new SetupError(
+      'a package.json asks for other dependencies than package-lock.json knows. Please run: npm install',
+    );
+  }
+  return hasAllOptional(wanted) ? ['ci'] : ['install', '--no-save'];
+}
+
+function hasAllOptional(wanted) {
+  const known = new Set(Object.keys(wanted).map((path) => path.slice(path.lastIndexOf('node_modules/') + 13)));
+  const names = Object.values(wanted).flatMap((entry) => Object.keys(entry.optionalDependencies ?? {}));
+  return names.every((name) => known.has(name));
+}
+
 /** Installs with npm, quietly: its output appears only when it fails. */
 export async function install(root, say) {
-  const verb = existsSync(join(root, 'package-lock.json')) ? 'ci' : 'install';
-  say(`installing dependencies (npm ${verb}) …`);
+  const command = installCommand(root);
+  say(`installing dependencies (npm ${command.join(' ')}) …`);
   const started = Date.now();
   // Development and optional packages always: the second hold Node 24 itself, and NODE_ENV must not change the tree.
   const flags = [
@@ -110,8 +134,8 @@ export async function install(root, say) {
     '--include=dev',
     '--include=optional',
   ];
-  const { code, output } = await capture('npm', [verb, ...flags], { cwd: root, env: npmEnvironment() });
-  if (code !== 0) throw new SetupError(`npm ${verb} failed:\n${output.trim()}`);
+  const { code, output } = await capture('npm', [...command, ...flags], { cwd: root, env: npmEnvironment() });
+  if (code !== 0) throw new SetupError(`npm ${command.join(' ')} failed:\n${output.trim()}`);
   say(`dependencies are installed (${seconds(started)})`);
 }
 

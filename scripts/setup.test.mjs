@@ -2,7 +2,14 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { hostname, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { currentStamp, fingerprintOf, treeMatchesLockfile, workspacesOf, writeStamp } from './dependencies.mjs';
+import {
+  currentStamp,
+  fingerprintOf,
+  installCommand,
+  treeMatchesLockfile,
+  workspacesOf,
+  writeStamp,
+} from './dependencies.mjs';
 import { isNewEnough } from './redis-server.mjs';
 import { isStale, withSetupLock } from './setup-lock.mjs';
 
@@ -74,6 +81,31 @@ describe('a tree that npm installed by hand', () => {
   it('does not match when a package.json asks for what the lockfile does not know', () => {
     write('apps/shop/package.json', { ...application, dependencies: { pg: '8.0.0', zod: '4.0.0' } });
     expect(treeMatchesLockfile(root)).toBe(false);
+  });
+});
+
+describe('the npm command', () => {
+  it('is a clean install of a lockfile that knows everything', () => {
+    expect(installCommand(root)).toEqual(['ci']);
+  });
+
+  it('keeps to the versions of a lockfile that lacks packages of other platforms', () => {
+    const packages = {
+      'apps/shop': application,
+      'node_modules/pg': { ...pg, optionalDependencies: { absent: '1.0.0' } },
+    };
+    write('package-lock.json', { packages });
+    expect(installCommand(root)).toEqual(['install', '--no-save']);
+  });
+
+  it('makes a lockfile where there is none', () => {
+    rmSync(join(root, 'package-lock.json'));
+    expect(installCommand(root)).toEqual(['install']);
+  });
+
+  it('is refused while a package.json asks for what the lockfile does not know', () => {
+    write('apps/shop/package.json', { ...application, dependencies: { zod: '4.0.0' } });
+    expect(() => installCommand(root)).toThrow('Please run: npm install');
   });
 });
 

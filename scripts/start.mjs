@@ -27,18 +27,19 @@ function start({ node, path }) {
   });
   child.on('error', fail);
   child.on('exit', (code, signal) => process.exit(code ?? exitCodeOf(signal)));
-  relaySignals(child);
-  if (process.env.npm_lifecycle_event) endWithParent(child);
+  const parentCheck = process.env.npm_lifecycle_event ? endWithParent(child) : undefined;
+  relaySignals(child, () => clearInterval(parentCheck));
 }
 
 // One Ctrl-C arrives here twice: from the terminal, and from npm, which passes its own on. The child takes a second
 // signal for "end at once", so whatever comes within a second of the first is the same request.
-function relaySignals(child) {
+function relaySignals(child, onFirst) {
   let lastAt = Number.NEGATIVE_INFINITY;
   const relay = (signal) => {
     const now = performance.now();
     if (now - lastAt < sameRequestWithinMs) return;
     lastAt = now;
+    onFirst();
     child.kill(signal);
   };
   process.on('SIGINT', () => relay('SIGINT'));
@@ -46,10 +47,11 @@ function relaySignals(child) {
   process.on('SIGHUP', () => relay('SIGTERM')); // the terminal was closed
 }
 
-// npm that is killed outright tells nobody: without this the server would stay behind and hold its port.
+// npm that is killed outright tells nobody: without this the server would stay behind and hold its port. Not while the
+// child drains after a signal, though: npm may well end first then.
 function endWithParent(child) {
   const parent = process.ppid;
-  setInterval(() => process.ppid !== parent && child.kill('SIGKILL'), parentCheckEveryMs).unref();
+  return setInterval(() => process.ppid !== parent && child.kill('SIGKILL'), parentCheckEveryMs).unref();
 }
 
 ensureSetup({ redis: needsRedis() }).then(start).catch(fail);
