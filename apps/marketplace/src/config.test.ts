@@ -35,7 +35,6 @@ describe('the configuration', () => {
       mailFrom: 'Find Me a Hot Lead <no-reply@fmhl.example.com>',
       logLevel: 'info',
       logFormat: 'json',
-      logSampleRate: 1,
       depositMode: 'instant',
       shutdownDrainMs: 0,
       workerConcurrency: 4,
