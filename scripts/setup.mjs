@@ -4,7 +4,7 @@ import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { SetupError } from './commands.mjs';
 import { currentStamp, install, linkPostgresLibraries, treeMatchesLockfile, writeStamp } from './dependencies.mjs';
-import { nodeBinary as findNode } from './node-binary.mjs';
+import { nodeBinary as findNode, linkNode } from './node-binary.mjs';
 import { findRedisServer, installRedisServer } from './redis-server.mjs';
 import { withSetupLock } from './setup-lock.mjs';
 
@@ -23,9 +23,10 @@ export async function ensureSetup({ forTests = false, redis = true } = {}) {
   if (!currentStamp(root)) await locked(installDependencies);
   let redisServer;
   if (forTests || redis) redisServer = findRedisServer() ?? (await locked(installRedis));
-  const folders = [join(root, 'node_modules', '.bin'), process.env.PATH];
+  const node = nodeBinary();
+  const folders = [dirname(node), join(root, 'node_modules', '.bin'), process.env.PATH];
   if (redisServer) folders.push(dirname(redisServer));
-  return { node: nodeBinary(), path: folders.join(delimiter) };
+  return { node, path: folders.join(delimiter) };
 }
 
 /** The binary of Node 24 or newer that everything runs on. */
@@ -37,6 +38,7 @@ async function installDependencies() {
   if (currentStamp(root)) return; // another starter did it while this one waited
   if (!treeMatchesLockfile(root)) await install(root, say);
   linkPostgresLibraries(root);
+  linkNode(root);
   writeStamp(root, { node: findNode(root) });
 }
 
