@@ -49,13 +49,26 @@ export type Restricted = { path: string; importedBy: string[]; because: string }
 const application = 'apps/marketplace/src';
 
 export const restricted: Restricted[] = [
-  { path: `${application}/app.ts`, importedBy: ['top', 'roles', 'testing'], because: 'it constructs everything' },
+  {
+    path: `${application}/app.ts`,
+    importedBy: ['top', 'commands', 'roles', 'simulator', 'testing'],
+    because: 'it constructs everything',
+  },
   { path: `${application}/cli.ts`, importedBy: [], because: 'it is the command' },
-  { path: `${application}/up.ts`, importedBy: ['cli.ts', 'testing'], because: 'it starts everything' },
+  { path: `${application}/commands`, importedBy: ['cli.ts'], because: 'a command is a face, not a part' },
+  { path: `${application}/up.ts`, importedBy: ['cli.ts', 'commands', 'testing'], because: 'it starts everything' },
   { path: `${application}/contract.ts`, importedBy: ['top'], because: 'it is for the browser side' },
-  { path: `${application}/roles`, importedBy: ['up.ts', 'cli.ts'], because: 'a role is where a process begins' },
-  { path: `${application}/embedded`, importedBy: ['top', 'testing'], because: 'only a start needs servers' },
-  { path: `${application}/simulator`, importedBy: ['top'], because: 'traffic is not part of the product' },
+  {
+    path: `${application}/roles`,
+    importedBy: ['up.ts', 'cli.ts', 'commands'],
+    because: 'a role is where a process begins',
+  },
+  {
+    path: `${application}/embedded`,
+    importedBy: ['top', 'commands', 'testing'],
+    because: 'only a start needs servers',
+  },
+  { path: `${application}/simulator`, importedBy: ['top', 'commands'], because: 'traffic is not part of the product' },
   { path: `${application}/testing`, importedBy: ['tests'], because: 'it is for tests' },
 ];
 
