@@ -4,6 +4,8 @@ export { armFailpoint, type Failpoint, failpointNames, noFailpoints } from './fa
 export * from './health/index.ts';
 export { type Access, type Authorization, type Authorize, checkAccess, freshForMs } from './http/access.ts';
 export { PortTaken, probeListener, type ProbeListener, probes } from './http/probes.ts';
+export { jsonBody } from './http/json-body.ts';
+export { answerError } from './http/problem.ts';
 export { web, type WebOptions } from './http/web.ts';
 export { idempotencyKey, write, type WriteOptions } from './http/write.ts';
 export { type Answer, canonical, once, type OnceScope } from './idempotency/index.ts';

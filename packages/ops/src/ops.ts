@@ -116,7 +116,7 @@ export function openOps(options: OpsOptions): Ops {
       },
     },
   });
-  watchStocks({ db, redis, metrics, overview });
+  watchStocks({ db, redis, metrics, registry, overview });
   const lease = (name: string) => openLease(db, { name, holder: processId });
   const common = { db, queues, registry, log, metrics, failpoint, onDeath, workerId: processId };
   return {

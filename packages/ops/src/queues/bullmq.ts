@@ -122,6 +122,7 @@ export interface BullWorkerOptions {
   readonly lockMs: number;
   readonly onError: (error: Error) => void;
   readonly onStalled: () => void;
+  readonly onCompleted?: (() => void) | undefined;
 }
 
 export type Process = (job: BullJob<unknown>, token: string | undefined) => Promise<unknown>;
@@ -146,5 +147,6 @@ export function openBullWorker(queue: string, process: Process, options: BullWor
   });
   worker.on('error', options.onError);
   worker.on('stalled', options.onStalled);
+  if (options.onCompleted) worker.on('completed', options.onCompleted);
   return worker;
 }

@@ -3,25 +3,32 @@ import type { Metrics, Reading } from '../metrics/index.ts';
 import { type Database, sql } from '../postgres/index.ts';
 import { withDeadline } from '../redis/index.ts';
 import type { QueueOverview } from './overview.ts';
+import type { QueueRegistry } from './registry.ts';
 
 export interface StockDeps {
   readonly db: Database;
   readonly redis: Redis;
   readonly metrics: Metrics;
+  readonly registry: QueueRegistry;
   readonly overview: () => Promise<QueueOverview>;
 }
 
 /** Registers the shared collectors: stocks that every role reads from Postgres and Redis, for `max by (…)`. */
-export function watchStocks({ db, redis, metrics, overview }: StockDeps): void {
+export function watchStocks({ db, redis, metrics, registry, overview }: StockDeps): void {
   metrics.collect({
     name: 'queues',
-    gauges: ['queue_depth', 'queue_delayed', 'queue_paused', 'queue_oldest_job_age_seconds', 'dlq_size', 'job_outbox_backlog', 'queue_stats_last_success_timestamp_seconds'],
-    read: async () => queueReadings(await overview()),
+    gauges: ['queue_depth', 'queue_delayed', 'queue_paused', 'queue_oldest_job_age_seconds', 'dlq_size', 'job_outbox_backlog'],
+    read: async () => {
+      const stats = await overview();
+      // Set apart from the gauges of the collector: it must stay, and grow old, while the collector fails.
+      metrics.gauge('queue_stats_last_success_timestamp_seconds').set(Date.parse(stats.as_of) / 1_000);
+      return queueReadings(stats);
+    },
   });
   metrics.collect({
     name: 'outbox_age',
     gauges: ['job_outbox_oldest_age_seconds'],
-    read: () => outboxAges(db),
+    read: () => outboxAges(db, registry.names),
   });
   metrics.collect({
     name: 'pg_pool',
@@ -37,8 +44,8 @@ export function watchStocks({ db, redis, metrics, overview }: StockDeps): void {
   });
 }
 
-function queueReadings({ queues, as_of }: QueueOverview) {
-  const rows = queues.flatMap((row) => {
+function queueReadings({ queues }: QueueOverview) {
+  return queues.flatMap((row) => {
     const labels = { queue: row.name };
     return [
       { metric: 'queue_depth' as const, labels, value: row.depth },
@@ -49,13 +56,15 @@ function queueReadings({ queues, as_of }: QueueOverview) {
       { metric: 'job_outbox_backlog' as const, labels, value: row.not_dispatched },
     ];
   });
-  return [...rows, { metric: 'queue_stats_last_success_timestamp_seconds' as const, value: Date.parse(as_of) / 1_000 }];
 }
 
-async function outboxAges(db: Database) {
+async function outboxAges(db: Database, names: readonly string[]) {
   const { rows } = await db.query<{ queue: string; age_s: number }>(sql`
-    select o.queue, extract(epoch from clock_timestamp() - min(r.enqueued_at))::float8 as age_s
-    from ops.job_outbox o join ops.job_run r using (run_key) where o.dispatched_at is null group by o.queue`);
+    select q.name as queue, coalesce(o.age_s, 0) as age_s
+    from unnest(${names}::text[]) as q(name)
+    left join (select b.queue, extract(epoch from clock_timestamp() - min(r.enqueued_at))::float8 as age_s
+               from ops.job_outbox b join ops.job_run r using (run_key)
+               where b.dispatched_at is null group by b.queue) o on o.queue = q.name`);
   return rows.map(({ queue, age_s }) => ({ metric: 'job_outbox_oldest_age_seconds' as const, labels: { queue }, value: age_s }));
 }
 

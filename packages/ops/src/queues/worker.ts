@@ -16,9 +16,13 @@ import { createProcess } from './process.ts';
 import { openRunWriter, type RunWriter } from './run-writer.ts';
 import { openSuspects } from './suspects.ts';
 
-/** The handlers of one queue, by kind; or one function for all of its kinds. */
-// biome-ignore format: one line reads as the type it is
-export interface WorkerQueue { readonly queue: QueueDefinition; readonly handler: JobHandler; readonly concurrency: number }
+/** A queue and who works on it. */
+export interface WorkerQueue {
+  readonly queue: QueueDefinition;
+  readonly handler: JobHandler;
+  /** Attempts this process runs at once. */
+  readonly concurrency: number;
+}
 
 export interface WorkerDeps {
   readonly db: Database;
@@ -36,6 +40,10 @@ export interface WorkerDeps {
   readonly onDeath?: OnDeath | undefined;
   /** How long `stop()` waits for attempts before it aborts them, in ms. */
   readonly stopWithinMs: number;
+  /** Where runs are recorded. Default: group commit into `ops.job_run`. */
+  readonly runs?: RunWriter;
+  /** Told of each job that left its queue as completed. */
+  readonly onCompleted?: () => void;
 }
 
 /** How often a worker says that it lives, in ms. */
@@ -63,7 +71,7 @@ class QueueWorker implements Runnable {
   constructor(queues: readonly WorkerQueue[], deps: WorkerDeps) {
     this.#queues = queues;
     this.#deps = deps;
-    this.#runs = openRunWriter(deps.db, deps.workerId);
+    this.#runs = deps.runs ?? openRunWriter(deps.db, deps.workerId);
     this.#heartbeat = repeating({
       name: 'worker-heartbeat',
       everyMs: heartbeatMs,
@@ -106,6 +114,7 @@ class QueueWorker implements Runnable {
       connection, prefix, concurrency, lockMs,
       onError: (error) => log.warn('worker_error', { queue: queue.name, error: { type: error.name, message: error.message, stack: '', code: null } }),
       onStalled: () => instruments.stalled(),
+      onCompleted: this.#deps.onCompleted,
     });
   }
 

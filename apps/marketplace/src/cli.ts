@@ -1,0 +1,26 @@
+import { Command } from 'commander';
+import { ConfigError } from './config.ts';
+import { migrateCommand } from './commands/migrate.ts';
+import { runCommand } from './commands/run.ts';
+import { upCommand } from './commands/up.ts';
+import { userCommand } from './commands/user.ts';
+import { version } from './version.ts';
+
+const program = new Command('fmhl')
+  .description('Find Me a Hot Lead: a lead marketplace and its operations plane.')
+  .version(version)
+  .showSuggestionAfterError()
+  .configureHelp({ helpWidth: 80 });
+
+upCommand(program);
+runCommand(program);
+migrateCommand(program);
+userCommand(program);
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  const lines = error instanceof ConfigError ? error.lines : [error instanceof Error ? error.message : String(error)];
+  for (const line of lines) console.error(`fmhl: ${line}`);
+  process.exitCode = 1;
+}

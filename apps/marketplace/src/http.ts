@@ -1,0 +1,96 @@
+import helmet from '@fastify/helmet';
+import swagger from '@fastify/swagger';
+import swaggerUi from '@fastify/swagger-ui';
+import { answerError, jsonBody, probes, Refusal, web } from '@fmhl/ops';
+import fastJsonStringify from 'fast-json-stringify';
+import fastify, { type FastifyInstance, type FastifySerializerCompiler } from 'fastify';
+import { jsonSchemaTransform, validatorCompiler } from 'fastify-type-provider-zod';
+import { z } from 'zod';
+import type { App } from './app.ts';
+import { authRoutes } from './features/auth/index.ts';
+import { billingRoutes, paymentWebhookRoute } from './features/billing/index.ts';
+import { distributionRoutes } from './features/distribution/index.ts';
+import { inboxRoutes } from './features/inbox/index.ts';
+import { adminLeadRoutes, publicLeadRoutes } from './features/leads/index.ts';
+import { subscriptionRoutes } from './features/subscriptions/index.ts';
+import { type FrontPageLink, frontPage } from './front-page.ts';
+
+/** Largest request body, in bytes. */
+const bodyLimit = 64 * 1024;
+
+/** What only some starts have, such as the embedded mailbox. */
+export interface HttpExtras {
+  readonly extend?: (server: FastifyInstance) => Promise<void>;
+  readonly pages?: readonly FrontPageLink[];
+}
+
+/** Builds the HTTP server of the role api: everything under `/api/v1`, its documentation, the guarded probes, the front page. */
+export async function buildHttp(app: App, { extend, pages = [] }: HttpExtras = {}): Promise<FastifyInstance> {
+  const server = fastify({ bodyLimit, logger: false, forceCloseConnections: 'idle', requestTimeout: 30_000 });
+  server.setNotFoundHandler((request, reply) => answerError(new Refusal('not_found', 404), request, reply, app.log));
+  await server.register(helmet, { contentSecurityPolicy: contentSecurityPolicy() });
+  await documentation(server, app);
+  await server.register(api(app), { prefix: '/api/v1' });
+  await server.register(probes, {
+    health: app.ops.health,
+    metrics: app.metrics,
+    needs: ['database'],
+    guarded: true,
+    allowedNetworks: app.config.metricsAllowedNetworks,
+  });
+  server.get('/', frontPage(app.version, pages));
+  await extend?.(server);
+  await server.ready();
+  return server;
+}
+
+/** Every route of the API; each feature brings its own. */
+function api(app: App) {
+  return async (server: FastifyInstance): Promise<void> => {
+    server.setValidatorCompiler(validatorCompiler);
+    server.setSerializerCompiler(compileSerializer);
+    jsonBody(server);
+    web(server, { log: app.log, metrics: app.metrics, authorize: app.authorize, now: app.now });
+    server.get('/openapi.json', { config: { access: 'public' }, schema: { hide: true } }, async (_request, reply) =>
+      reply.serializer(JSON.stringify).send(server.swagger()),
+    );
+    authRoutes(server, app.authDeps);
+    publicLeadRoutes(server, app.leadDeps);
+    adminLeadRoutes(server, app.leadDeps);
+    subscriptionRoutes(server, app.subscriptionDeps);
+    billingRoutes(server, app.billingDeps);
+    paymentWebhookRoute(server, app.billingDeps);
+    distributionRoutes(server, app.distributionRouteDeps);
+    inboxRoutes(server, app.inboxDeps);
+    await server.register(app.ops.http, { prefix: '/admin' });
+  };
+}
+
+async function documentation(server: FastifyInstance, { version }: App): Promise<void> {
+  await server.register(swagger, {
+    openapi: {
+      openapi: '3.1.0',
+      info: { title: 'Find Me a Hot Lead', version, description: 'The lead marketplace and its operations plane.' },
+      components: { securitySchemes: { bearer: { type: 'http', scheme: 'bearer' } } },
+    },
+    transform: jsonSchemaTransform,
+  });
+  await server.register(swaggerUi, { routePrefix: '/docs', staticCSP: true });
+}
+
+/** A serializer built once per schema: four times as fast as parsing each answer, and it strips unknown fields just so. */
+const compileSerializer: FastifySerializerCompiler<z.ZodType> = ({ schema }) => {
+  const json = z.toJSONSchema(schema, { target: 'draft-7', io: 'output', unrepresentable: 'any' });
+  return fastJsonStringify(json as fastJsonStringify.AnySchema);
+};
+
+function contentSecurityPolicy() {
+  return {
+    directives: {
+      defaultSrc: ["'self'"],
+      frameAncestors: ["'none'"],
+      // Served in clear on loopback by default: upgrading would break every link of a local start.
+      upgradeInsecureRequests: null,
+    },
+  };
+}

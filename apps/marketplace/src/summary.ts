@@ -1,0 +1,36 @@
+import type { Config } from './config.ts';
+
+export interface SummaryFacts {
+  readonly url: string;
+  readonly metricsUrl: string;
+  readonly email: string;
+  readonly admin: { created: boolean; password?: string };
+  readonly mailbox: boolean;
+  readonly dataLives: string;
+  readonly config: Pick<Config, 'metricsEnabled' | 'metricsPort' | 'empty'>;
+  readonly metricsPort: number;
+}
+
+/** What `fmhl up` prints once: everything a person needs to go on, in 80 columns where the paths allow it. */
+export function summary(facts: SummaryFacts): string {
+  const { url, metricsUrl, email, config, metricsPort } = facts;
+  const moved = config.metricsEnabled && config.metricsPort !== 0 && config.metricsPort !== metricsPort;
+  const rows: [string, string][] = [
+    ['Console', `${url}/`],
+    ['API', `${url}/api/v1`],
+    ['API docs', `${url}/docs`],
+    ['Metrics', config.metricsEnabled ? `${metricsUrl}/metrics` : 'switched off (METRICS_ENABLED)'],
+    ...(moved ? [['', `port ${config.metricsPort} is in use; METRICS_PORT chooses another`] as [string, string]] : []),
+    ...(facts.mailbox ? [['Mailbox', `${url}/mailbox`] as [string, string]] : []),
+    ['Admin', adminLine(email, facts.admin)],
+    ['Data', facts.dataLives],
+    ['Stop', 'Ctrl-C'],
+  ];
+  const lines = rows.map(([name, value]) => `  ${name.padEnd(9)} ${value}`);
+  return ['', 'Find Me a Hot Lead', ...lines, ''].join('\n');
+}
+
+function adminLine(email: string, { created, password }: SummaryFacts['admin']): string {
+  if (!created) return 'exists (its password was shown at the first start)';
+  return password ? `${email}  password ${password}  (shown once)` : `${email}, with the password you gave`;
+}

@@ -1,0 +1,80 @@
+import { openOps, opsMigrations, type Handlers, type Ops, type OpsOptions } from '../ops.ts';
+import { createLogger, type Logger } from '../logging/index.ts';
+import { createMetrics, type Metrics, opsCatalogue } from '../metrics/index.ts';
+import type { Runnable } from '../loops/index.ts';
+import { type Database, openDatabase, openMigrator } from '../postgres/index.ts';
+import type { QueueDefinition } from '../queues/index.ts';
+import { createTestDatabase, templateDatabase } from './database.ts';
+import { testPrefix } from './prefix.ts';
+
+export interface TestPlaneOptions extends Partial<OpsOptions> {
+  /** Of a Postgres whose user may create databases. */
+  readonly adminUrl: string;
+  readonly redisUrl: string;
+  readonly queues: readonly QueueDefinition[];
+}
+
+/** A whole operations plane on a database and a key prefix of its own, with short times. */
+export interface TestPlane extends Ops {
+  readonly db: Database;
+  readonly databaseUrl: string;
+  readonly prefix: string;
+  readonly metrics: Metrics;
+  /** Log lines, parsed, oldest first. */
+  readonly lines: Record<string, unknown>[];
+  readonly log: Logger;
+  /** Starts a worker, a relay and a scheduler; they stop with the plane. */
+  run(handlers: Handlers): Promise<void>;
+  /** Starts one more part; it stops with the plane. */
+  start(part: Runnable): Promise<void>;
+  /** Stops what runs and removes the database. */
+  close(): Promise<void>;
+}
+
+export async function openTestPlane(options: TestPlaneOptions): Promise<TestPlane> {
+  const { adminUrl, queues } = options;
+  const template = await templateDatabase({
+    adminUrl,
+    name: 'ops_template',
+    prepare: async (url) => void (await openMigrator({ url, sets: [opsMigrations] }).up()),
+  });
+  const database = await createTestDatabase({ adminUrl, template });
+  const db = openDatabase({ url: database.url, poolSize: 20 });
+  const prefix = testPrefix();
+  const metrics = createMetrics({ enabled: true, catalogue: opsCatalogue(), queues: queues.map(({ name }) => name), version: 'test', commit: 'test' });
+  const lines: Record<string, unknown>[] = [];
+  const log = createLogger({
+    level: 'debug', format: 'json', service: 'test', version: 'test', instance: 'test', bootId: 'test-boot', sampleRate: 1,
+    destination: { write: (line: string) => void lines.push(JSON.parse(line) as Record<string, unknown>) },
+  });
+  const ops = openOps({
+    log, metrics, prefix,
+    authorize: () => undefined,
+    jobLockMs: 1_000,
+    reconcileAfterMs: 200,
+    reconcileEveryMs: 200,
+    dispatchPollMs: 20,
+    stopWithinMs: 2_000,
+    ...options,
+    db,
+  });
+  const running: Runnable[] = [];
+  const start = async (part: Runnable) => {
+    running.push(part);
+    await part.start();
+  };
+  return {
+    ...ops,
+    db, prefix, metrics, lines, log, start,
+    databaseUrl: database.url,
+    async run(handlers) {
+      for (const part of [ops.worker(handlers), ops.relay(), ops.scheduler()]) await start(part);
+    },
+    async close() {
+      await Promise.all(running.map((part) => part.stop()));
+      await ops.close();
+      await db.close();
+      await database.drop();
+    },
+  };
+}
