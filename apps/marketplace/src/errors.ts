@@ -1,4 +1,4 @@
-import { opsErrors, refusals } from '@fmhl/ops';
+import { opsErrors, refusals } from '@fmhl/ops/contract';
 
 /** Every error code the marketplace answers with, beside the operations plane's own. */
 export const errors = {

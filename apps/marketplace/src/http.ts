@@ -31,6 +31,7 @@ export async function buildHttp(app: App, { extend, pages = [] }: HttpExtras = {
   await server.register(helmet, { contentSecurityPolicy: contentSecurityPolicy() });
   await documentation(server, app);
   await server.register(api(app), { prefix: '/api/v1' });
+  await server.register(app.ops.http, { prefix: '/api/v1/admin' });
   await server.register(probes, {
     health: app.ops.health,
     metrics: app.metrics,
@@ -62,7 +63,6 @@ function api(app: App) {
     paymentWebhookRoute(server, app.billingDeps);
     distributionRoutes(server, app.distributionRouteDeps);
     inboxRoutes(server, app.inboxDeps);
-    await server.register(app.ops.http, { prefix: '/admin' });
   };
 }
 

@@ -10,7 +10,7 @@ import { apiRole } from './roles/api.ts';
 import { relayRole } from './roles/relay.ts';
 import { schedulerRole } from './roles/scheduler.ts';
 import { workerRole } from './roles/worker.ts';
-import { runUntilSignal } from './run-until-signal.ts';
+import { runApp } from './run-app.ts';
 import { seedDemoWorld } from './simulator/demo-world.ts';
 import { summary } from './summary.ts';
 
@@ -51,27 +51,18 @@ async function serve(app: App, embedded: Embedded): Promise<number> {
     pages: mailbox ? [{ href: '/mailbox', text: 'every mail that was sent' }] : [],
   });
   const metrics = internalListener(app, { needs: ['database', 'redis'], anyPort: true });
-  const parts: Runnable[] = [metrics, api, workerRole(app), relayRole(app), schedulerRole(app)];
-  const started = await startAll(parts);
-  app.ops.health.markStarted();
-  const url = publicUrlOf({ host: config.host, port: api.port });
-  const metricsUrl = publicUrlOf({ host: config.metricsHost, port: metrics.port });
-  console.error(summary({ url, metricsUrl, email, admin, mailbox: mailbox !== undefined, dataLives: embedded.dataLives, config, metricsPort: metrics.port }));
-  console.log(`fmhl is ready at ${url}`);
-  return runUntilSignal(app, started.reverse(), () => embedded.stop());
-}
-
-/** Starts parts in order; when one fails, those before it are stopped and its error is thrown. */
-async function startAll(parts: readonly Runnable[]): Promise<Runnable[]> {
-  const started: Runnable[] = [];
-  try {
-    for (const part of parts) {
-      await part.start();
-      started.push(part);
-    }
-    return started;
-  } catch (error) {
-    for (const part of started.reverse()) await part.stop();
-    throw error;
-  }
+  const announce: Runnable = {
+    name: 'announcement',
+    async start() {
+      app.ops.health.markStarted();
+      const url = publicUrlOf({ host: config.host, port: api.port });
+      const metricsUrl = publicUrlOf({ host: config.metricsHost, port: metrics.port });
+      console.error(summary({ url, metricsUrl, email, admin, mailbox: mailbox !== undefined, dataLives: embedded.dataLives, config, metricsPort: metrics.port }));
+      console.log(`fmhl is ready at ${url}`);
+    },
+    async stop() {},
+  };
+  await runApp(app, [metrics, api, workerRole(app), relayRole(app), schedulerRole(app), announce]);
+  await embedded.stop();
+  return 0;
 }

@@ -1,5 +1,7 @@
 import { z } from 'zod';
 
+export { type ErrorCode, type ErrorCodes, opsErrors, Refusal, refusals, refuse, statusTexts } from './refusals/index.ts';
+
 /** One queue of `GET /queues`. Counts of jobs; ages in seconds. */
 export const queueRow = z.object({
   name: z.string(),

@@ -2,16 +2,29 @@ export { type Actor, type AuditEntry, audit, systemActor } from './audit/index.t
 export { appendEvents, type EventDraft, eventsInsert } from './events/index.ts';
 export { armFailpoint, type Failpoint, failpointNames, noFailpoints } from './failpoints/index.ts';
 export * from './health/index.ts';
-export { type Access, type Authorization, type Authorize, checkAccess, freshForMs } from './http/access.ts';
-export { PortTaken, probeListener, type ProbeListener, probes } from './http/probes.ts';
-export { jsonBody } from './http/json-body.ts';
-export { answerError } from './http/problem.ts';
-export { web, type WebOptions } from './http/web.ts';
-export { idempotencyKey, write, type WriteOptions } from './http/write.ts';
+export {
+  type Access,
+  answerError,
+  type Authorization,
+  type Authorize,
+  checkAccess,
+  freshForMs,
+  idempotencyKey,
+  jsonBody,
+  PortTaken,
+  probeListener,
+  type ProbeListener,
+  probes,
+  web,
+  type WebOptions,
+  write,
+  type WriteOptions,
+} from './http/index.ts';
 export { type Answer, canonical, once, type OnceScope } from './idempotency/index.ts';
 export { type Lease, openLease } from './leases/index.ts';
 export * from './logging/index.ts';
-export { type Loop, repeating, type Runnable, together } from './loops/index.ts';
+export { type Loop, repeating, type Runnable, runUntilSignal, startAll, together } from './loops/index.ts';
+export { connectRedis } from './redis/index.ts';
 export * from './metrics/index.ts';
 export { type Handlers, openOps, type Ops, opsMigrations, type OpsOptions } from './ops.ts';
 export * from './postgres/index.ts';

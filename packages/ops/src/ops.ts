@@ -1,15 +1,15 @@
 import { randomUUID } from 'node:crypto';
+import { hostname } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import type { FastifyInstance } from 'fastify';
 import { type Failpoint, noFailpoints } from './failpoints/index.ts';
 import { createHealth, type Health } from './health/index.ts';
-import { adminRoutes } from './http/admin.ts';
-import type { Authorize } from './http/access.ts';
+import { adminRoutes, type Authorize } from './http/index.ts';
 import { openLease } from './leases/index.ts';
-import type { Logger } from './logging/index.ts';
+import { createLogger, type Logger } from './logging/index.ts';
 import { type Runnable, together } from './loops/index.ts';
-import type { Metrics } from './metrics/index.ts';
-import { type Database, type MigrationSet, sql } from './postgres/index.ts';
+import { createMetrics, type Metrics, opsCatalogue } from './metrics/index.ts';
+import { type Database, type MigrationSet, openMigrator, sql } from './postgres/index.ts';
 import {
   cached,
   createRegistry,
@@ -35,8 +35,10 @@ export interface OpsOptions {
   readonly db: Database;
   /** `redis://…` or the path of a unix socket. It must run with `maxmemory-policy noeviction`. */
   readonly redisUrl: string;
-  readonly log: Logger;
-  readonly metrics: Metrics;
+  /** Default: JSON lines on standard output, under the service name `app`. */
+  readonly log?: Logger;
+  /** Default: the plane's own catalogue under the prefix `fmhl_`. A host with metrics of its own gives both in one. */
+  readonly metrics?: Metrics;
   /** Every queue of the application. */
   readonly queues: readonly QueueDefinition[];
   /** Who is asking; undefined is a refusal. */
@@ -68,7 +70,11 @@ export type Handlers = Readonly<Record<string, JobHandler<never> | { handler: Jo
 export interface Ops {
   readonly registry: QueueRegistry;
   readonly health: Health;
-  /** The admin API as a Fastify plugin: `app.register(ops.http, { prefix: '/api/v1/admin' })`, after `web(app, …)`. */
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  /** Brings the plane's tables to this version. Safe from several processes at once. A host with migrations of its own puts `opsMigrations` first in its list. */
+  migrate(): Promise<void>;
+  /** The admin API as a Fastify plugin: `app.register(ops.http, { prefix: '/api/v1/admin' })`. */
   readonly http: (app: FastifyInstance) => Promise<void>;
   /** Runs jobs. Default concurrency 4 a queue. */
   worker(handlers: Handlers): Runnable;
@@ -93,9 +99,11 @@ const deepQueue = 100;
 
 /** Builds the plane. Connects lazily: an absent Redis shows in health, it does not stop the start. */
 export function openOps(options: OpsOptions): Ops {
-  const { db, log, metrics, prefix = '{ops}', version = '0.0.0', failpoint = noFailpoints, onDeath } = options;
+  const { db, prefix = '{ops}', version = '0.0.0', failpoint = noFailpoints, onDeath } = options;
   const processId = randomUUID();
   const registry = createRegistry(options.queues);
+  const log = options.log ?? defaultLog(version, processId);
+  const metrics = options.metrics ?? createMetrics({ enabled: true, catalogue: opsCatalogue(), queues: registry.names, version, commit: 'unknown' });
   const onError = (error: Error) => log.warn('redis_error', { error: { type: error.name, message: error.message, stack: '', code: null } });
   const connection = { url: options.redisUrl, onError };
   const redis = connectRedis(connection);
@@ -122,8 +130,11 @@ export function openOps(options: OpsOptions): Ops {
   return {
     registry,
     health,
+    log,
+    metrics,
     overview,
-    http: adminRoutes({ overview }),
+    migrate: async () => void (await openMigrator({ url: db.url, sets: [opsMigrations] }).up()),
+    http: adminRoutes({ overview, web: { log, metrics, authorize: options.authorize } }),
     worker: (handlers) =>
       openWorker(workerQueues(registry, handlers), {
         db, log, metrics, prefix, version, failpoint, onDeath,
@@ -148,6 +159,10 @@ export function openOps(options: OpsOptions): Ops {
       redis.disconnect();
     },
   };
+}
+
+function defaultLog(version: string, processId: string): Logger {
+  return createLogger({ level: 'info', format: 'json', service: 'app', version, instance: hostname(), bootId: processId });
 }
 
 function workerQueues(registry: QueueRegistry, handlers: Handlers) {

@@ -8,7 +8,7 @@ import { apiRole } from '../roles/api.ts';
 import { relayRole } from '../roles/relay.ts';
 import { schedulerRole } from '../roles/scheduler.ts';
 import { workerRole } from '../roles/worker.ts';
-import { runUntilSignal } from '../run-until-signal.ts';
+import { runApp } from '../run-app.ts';
 
 /** What each role runs, and which dependencies it cannot work without. */
 const roles: Record<string, { open: (app: App) => Runnable; needs: readonly string[] }> = {
@@ -41,7 +41,6 @@ async function runRole(name: string, config: ReadyConfig): Promise<number> {
   await requireDatabase(app.db);
   app.log.info('process_started', { role: name, pid: process.pid });
   const parts = [internalListener(app, { needs: role.needs, anyPort: false }), role.open(app)];
-  for (const part of parts) await part.start();
-  app.ops.health.markStarted();
-  return runUntilSignal(app, parts.toReversed());
+  await runApp(app, [...parts, { name: 'readiness', start: async () => app.ops.health.markStarted(), stop: async () => {} }]);
+  return 0;
 }

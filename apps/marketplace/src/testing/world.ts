@@ -4,6 +4,19 @@ import { inject } from 'vitest';
 import type { Log, MarketplaceLogEvent } from '../log.ts';
 import type { BillingOperation, Count, Observe, ProductMetrics } from '../metrics.ts';
 import { migrationSets } from '../migrations.ts';
+import { makeUser, type UserOverrides } from './auth.ts';
+import { type CreditOverrides, makeCredit } from './billing.ts';
+import { type LeadOverrides, makeLead } from './leads.ts';
+import {
+  type LevelOverrides,
+  makeLevel,
+  makeNiche,
+  makeProvider,
+  makeSubscription,
+  type NicheOverrides,
+  type ProviderOverrides,
+  type SubscriptionOverrides,
+} from './subscriptions.ts';
 
 /** Instruments that count their moves: `counts.leadsSubmitted`, `counts['billingOperationDurationMs.charge']`. */
 export interface CountedMetrics extends ProductMetrics {
@@ -19,6 +32,8 @@ export interface TestWorld {
   /** Log lines as they were written, oldest first. */
   readonly lines: string[];
   readonly now: () => Date;
+  /** Rows to start from, one factory a feature. */
+  readonly make: ReturnType<typeof factories>;
   close(): Promise<void>;
 }
 
@@ -42,17 +57,31 @@ export async function openTestWorld(): Promise<TestWorld> {
     sampleRate: 1,
     destination: { write: (line) => void lines.push(line) },
   });
+  const metrics = countMetrics();
   return {
     db,
     url: database.url,
-    metrics: countMetrics(),
+    metrics,
     log,
+    make: factories(db, { metrics, log }),
     lines,
     now: () => new Date(),
     async close() {
       await db.close();
       await database.drop();
     },
+  };
+}
+
+function factories(db: Database, deps: { metrics: ProductMetrics; log: Log }) {
+  return {
+    user: (overrides?: UserOverrides) => makeUser(db, overrides),
+    niche: (overrides?: NicheOverrides) => makeNiche(db, overrides),
+    level: (overrides: LevelOverrides) => makeLevel(db, overrides),
+    provider: (overrides?: ProviderOverrides) => makeProvider(db, overrides),
+    subscription: (overrides: SubscriptionOverrides) => makeSubscription(db, overrides),
+    lead: (overrides: LeadOverrides) => makeLead(db, overrides),
+    credit: (overrides: CreditOverrides) => makeCredit(db, overrides, deps),
   };
 }
 

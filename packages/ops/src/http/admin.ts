@@ -1,13 +1,18 @@
 import type { FastifyInstance } from 'fastify';
 import type { QueueOverview } from '../queues/index.ts';
+import { jsonBody } from './json-body.ts';
+import { web, type WebOptions } from './web.ts';
 
 export interface AdminDeps {
+  readonly web: WebOptions;
   readonly overview: () => Promise<QueueOverview>;
 }
 
-/** The operations API, to be mounted under `/api/v1/admin` of an app on which `web` was called. */
+/** The operations API, to be mounted under `/api/v1/admin`. It brings its own hooks and shape of errors. */
 export function adminRoutes(deps: AdminDeps) {
   return async (app: FastifyInstance): Promise<void> => {
+    jsonBody(app);
+    web(app, deps.web);
     app.get(
       '/queues',
       {

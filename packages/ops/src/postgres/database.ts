@@ -21,7 +21,7 @@ export interface Tx extends Queryable {
 }
 
 export interface TransactionOptions {
-  /** Longest wait for one lock, in ms. Default: no limit of its own. Failing gives SQLSTATE 55P03. */
+  /** Longest wait for one lock, in ms. Default: that of the pool. Failing gives SQLSTATE 55P03. */
   lockTimeoutMs?: number;
   /** Longest run of one statement, in ms. Default: that of the pool. Failing gives SQLSTATE 57014. */
   statementTimeoutMs?: number;
@@ -32,6 +32,8 @@ export interface TransactionOptions {
 
 /** A pool of connections to one Postgres. */
 export interface Database extends Queryable {
+  /** Where it connects to, as given; may hold a password. */
+  readonly url: string;
   /**
    * Runs `work` in one transaction and returns what it returned.
    * Throws what `work` threw (after a rollback), or {@link AmbiguousCommit} when the connection was lost during COMMIT.
@@ -58,6 +60,8 @@ export interface DatabaseOptions {
   connectTimeoutMs?: number;
   /** Longest run of a statement, in ms; 0 is none. Default 30,000. */
   statementTimeoutMs?: number;
+  /** Longest wait for a lock, in ms. Default 10,000; failing gives SQLSTATE 55P03. */
+  lockTimeoutMs?: number;
   /** Longest an open transaction may sit idle, in ms; keep it below the job lock. Default 20,000. */
   idleInTransactionTimeoutMs?: number;
   /** Told of every wait for a connection, in ms. */
@@ -97,21 +101,24 @@ export function openDatabase(options: DatabaseOptions): Database {
     application_name: options.applicationName ?? 'ops',
     connectionTimeoutMillis: options.connectTimeoutMs ?? 5_000,
     statement_timeout: options.statementTimeoutMs ?? 30_000,
+    lock_timeout: options.lockTimeoutMs ?? 10_000,
     idle_in_transaction_session_timeout: options.idleInTransactionTimeoutMs ?? 20_000,
     keepAlive: true,
     types: types as pg.CustomTypesConfig,
   });
   pool.on('error', (error) => options.onError?.(error));
-  return new PooledDatabase(pool, options.onPoolWait);
+  return new PooledDatabase(pool, options);
 }
 
 class PooledDatabase implements Database {
+  readonly url: string;
   readonly #pool: pg.Pool;
   readonly #onPoolWait: ((ms: number) => void) | undefined;
   readonly #listeners = new Map<WakeTopic, Set<() => void>>();
   #closing: Promise<void> | undefined;
 
-  constructor(pool: pg.Pool, onPoolWait?: (ms: number) => void) {
+  constructor(pool: pg.Pool, { url, onPoolWait }: DatabaseOptions) {
+    this.url = url;
     this.#pool = pool;
     this.#onPoolWait = onPoolWait;
   }
