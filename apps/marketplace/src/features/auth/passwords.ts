@@ -1,0 +1,57 @@
+import { type Algorithm, hash, verify } from '@node-rs/argon2';
+import { refuse } from '../../errors.ts';
+
+export interface PasswordOptions {
+  /** Memory of one hash, in KiB. Default 19,456. */
+  memoryKib?: number;
+  /** Passes over the memory. Default 2. */
+  passes?: number;
+  /** Hashes computed at once. Default 2: more would take the cores from everything else. */
+  atOnce?: number;
+  /** Callers that may wait for their turn. Default 50. */
+  waiting?: number;
+}
+
+/** Hashes passwords with argon2id, a few at a time. Both refuse `rate_limited` when too many callers wait. */
+export interface Passwords {
+  hash(password: string): Promise<string>;
+  /** Compares with the hash; without one compares with a decoy, so that an unknown user takes the time of a known one. */
+  matches(password: string, passwordHash: string | undefined): Promise<boolean>;
+}
+
+export function openPasswords(options: PasswordOptions = {}): Passwords {
+  const { memoryKib = 19_456, passes = 2, atOnce = 2, waiting = 50 } = options;
+  const cost = { algorithm: argon2id, memoryCost: memoryKib, timeCost: passes, parallelism: 1 };
+  const decoy = `$argon2id$v=19$m=${memoryKib},t=${passes},p=1$${'A'.repeat(22)}$${'A'.repeat(43)}`;
+  const inTurn = turnstile(atOnce, waiting);
+  return {
+    hash: (password) => inTurn(() => hash(password, cost)),
+    matches: async (password, passwordHash) => {
+      const same = await inTurn(() => verify(passwordHash ?? decoy, password));
+      return same && passwordHash !== undefined;
+    },
+  };
+}
+
+/** The enum is ambient, so its value has no counterpart at run time to import. */
+const argon2id: Algorithm.Argon2id = 2;
+
+/** Runs at most `atOnce` works; the next `waiting` wait in order, and those after them are refused. */
+function turnstile(atOnce: number, waiting: number) {
+  let running = 0;
+  const queue: (() => void)[] = [];
+  return async <T>(work: () => Promise<T>): Promise<T> => {
+    if (running >= atOnce) {
+      if (queue.length >= waiting) throw refuse('rate_limited', { retry_after_s: 2 });
+      // Whoever leaves hands over their place, so `running` stays as it is.
+      await new Promise<void>((resolve) => queue.push(resolve));
+    } else running += 1;
+    try {
+      return await work();
+    } finally {
+      const next = queue.shift();
+      if (next) next();
+      else running -= 1;
+    }
+  };
+}

@@ -1,0 +1,107 @@
+import { randomUUID } from 'node:crypto';
+import { appendEvents, type EventDraft, sql, type Tx } from '@fmhl/ops';
+import { type MailDraft, queueMails } from '../email/index.ts';
+import { pauseUnfundedAt, pauseUnfundedOf, resumeFundedOf, type Turned } from './queries.ts';
+
+/** Ids an event carries at most; `count` is always whole. */
+const namedAtMost = 100;
+
+export interface Turn {
+  /** Null when they are of many providers. */
+  providerId: string | null;
+  ids: readonly string[];
+  cause: string;
+  /** The run, entry or person behind it. */
+  ref: string;
+}
+
+/** The fact that subscriptions of a provider paused or resumed together. An aggregate of its own: many rows, one fact. */
+export function subscriptionEvent(type: 'subscription.paused' | 'subscription.resumed', turn: Turn): EventDraft {
+  const { providerId, ids, cause, ref } = turn;
+  return {
+    stream: 'leads',
+    type,
+    aggregateType: 'subscription_turn',
+    aggregateId: randomUUID(),
+    aggregateVersion: 1,
+    payload: { provider_id: providerId, subscription_ids: ids.slice(0, namedAtMost), count: ids.length, cause, ref },
+  };
+}
+
+/**
+ * Makes active every subscription of the provider that was paused for funds and that the balance pays now. Answers how many.
+ * The caller has written the account in this transaction, so that its lock orders this with charges.
+ */
+export async function resumeFunded(tx: Tx, input: { providerId: string; cause: string; ref: string }): Promise<number> {
+  const ids = await resumeFundedOf(tx, input);
+  if (ids.length > 0) await appendEvents(tx, [subscriptionEvent('subscription.resumed', { ...input, ids })]);
+  return ids.length;
+}
+
+/**
+ * Pauses the active subscriptions whose price is above their provider's balance, and tells each provider by mail. Answers how many.
+ * The caller holds the locks of the accounts.
+ */
+export async function pauseUnfunded(
+  tx: Tx,
+  { providerIds, ref }: { providerIds: readonly string[]; ref: string },
+): Promise<number> {
+  if (providerIds.length === 0) return 0;
+  return announcePaused(tx, await pauseUnfundedOf(tx, { providerIds, ref }), ref);
+}
+
+/** One event and one mail for each provider. */
+async function announcePaused(tx: Tx, turned: readonly Turned[], ref: string): Promise<number> {
+  if (turned.length === 0) return 0;
+  await appendEvents(
+    tx,
+    turned.map(({ provider_id, ids }) =>
+      subscriptionEvent('subscription.paused', { providerId: provider_id, ids, cause: 'funds', ref }),
+    ),
+  );
+  await queueMails(
+    tx,
+    turned.map((each) => pausedMail(each, ref)),
+  );
+  return turned.reduce((sum, { ids }) => sum + ids.length, 0);
+}
+
+function pausedMail({ provider_id, ids, email }: Turned, ref: string): MailDraft {
+  return {
+    template: 'subscriptions_paused',
+    to: email,
+    dedupeKey: `subscriptions_paused:${provider_id}:${ref}`,
+    related: { type: 'provider', id: provider_id },
+    variables: { count: ids.length },
+  };
+}
+
+/** As {@link pauseUnfunded} for the subscriptions a sale has paused itself. */
+export async function announceUnfunded(tx: Tx, { ids, ref }: { ids: readonly string[]; ref: string }): Promise<void> {
+  if (ids.length === 0) return;
+  const { rows } = await tx.query<Turned>(sql`
+    select s.provider_id, array_agg(s.id order by s.id) as ids, c.email
+    from subscription s join v_provider_contact c using (provider_id)
+    where s.id = any(${ids}::uuid[]) group by s.provider_id, c.email order by s.provider_id`);
+  await announcePaused(tx, rows, ref);
+}
+
+/**
+ * Pauses every active subscription of a level whose provider cannot pay the price, in one statement: the remedy when a level has
+ * become unaffordable in mass. Answers how many. One event for all, and no mail: such a price is the level's fault, not theirs.
+ */
+export async function sweepLevel(
+  tx: Tx,
+  { levelId, priceCents, ref }: { levelId: string; priceCents: number; ref: string },
+): Promise<number> {
+  const { count, firstIds } = await pauseUnfundedAt(tx, { levelId, priceCents, ref, named: namedAtMost });
+  if (count === 0) return 0;
+  const event = subscriptionEvent('subscription.paused', {
+    providerId: null,
+    ids: firstIds,
+    cause: 'level_swept',
+    ref,
+  });
+  await appendEvents(tx, [{ ...event, payload: { ...event.payload, count, level_id: levelId } }]);
+  return count;
+}

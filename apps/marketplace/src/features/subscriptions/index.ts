@@ -1,0 +1,29 @@
+import type { FastifyInstance } from 'fastify';
+import { adminProviderRoutes, type AdminProviderRouteDeps } from './admin-routes.ts';
+import { catalogueRoutes, type CatalogueRouteDeps } from './catalogue-routes.ts';
+import { providerRoutes, type ProviderRouteDeps } from './provider-routes.ts';
+import { publicNicheRoutes } from './public-routes.ts';
+
+export { areaCodesOf } from './areas.ts';
+export { createLevel, createNiche, type RequeueApproved } from './catalogue.ts';
+export { compileForm, type FormVerdict } from './form-schema.ts';
+export { announceUnfunded, pauseUnfunded, resumeFunded, sweepLevel } from './funding.ts';
+export {
+  createProvider,
+  createProviderAccount,
+  ownProvider,
+  ownWritingProvider,
+  type SetLowBalance,
+} from './providers.ts';
+export { saleMarks, type SaleMarks } from './sale-marks.ts';
+export { subscribe } from './subscribe.ts';
+
+export type SubscriptionRouteDeps = AdminProviderRouteDeps & CatalogueRouteDeps & ProviderRouteDeps;
+
+/** Every route of niches, levels, providers and subscriptions. */
+export function subscriptionRoutes(app: FastifyInstance, deps: SubscriptionRouteDeps): void {
+  publicNicheRoutes(app, deps);
+  providerRoutes(app, deps);
+  catalogueRoutes(app, deps);
+  adminProviderRoutes(app, deps);
+}
