@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { refuse } from './errors.ts';
 
 /** The shapes of a page stand apart, for contracts, which import nothing that only a server has. */
-export { pageOf, pageQuery, pagination } from './page.ts';
+export { pageOf, pageQuery } from './page.ts';
 
 export type CursorValue = string | number | null;
 

@@ -5,17 +5,16 @@ import { providerRoutes, type ProviderRouteDeps } from './provider-routes.ts';
 import { publicNicheRoutes } from './public-routes.ts';
 
 export { areaCodesOf } from './areas.ts';
-export { createLevel, createNiche, type RequeueApproved } from './catalogue.ts';
-export { compileForm, type FormVerdict } from './form-schema.ts';
+export { createLevel, createNiche } from './catalogue.ts';
+export { compileForm } from './form-schema.ts';
 export { announceUnfunded, pauseUnfunded, resumeFunded, sweepLevel } from './funding.ts';
 export {
   createProvider,
   createProviderAccount,
   ownProvider,
   ownWritingProvider,
-  type SetLowBalance,
 } from './providers.ts';
-export { saleMarks, type SaleMarks } from './sale-marks.ts';
+export { saleMarks } from './sale-marks.ts';
 export { subscribe } from './subscribe.ts';
 
 export type SubscriptionRouteDeps = AdminProviderRouteDeps & CatalogueRouteDeps & ProviderRouteDeps;
