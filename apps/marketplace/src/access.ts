@@ -1,4 +1,6 @@
-import type { Access } from '@fmhl/ops';
+import type { Access, Actor } from '@fmhl/ops';
+import type { FastifyRequest } from 'fastify';
+import { refuse } from './errors.ts';
 
 /** A route of the provider portal: role provider, own rows only. */
 export const provider: Access = { permission: 'portal.use' };
@@ -6,6 +8,12 @@ export const provider: Access = { permission: 'portal.use' };
 /** A route of the staff: the permission, and a second factor. `fresh` is the mark † of the reference. */
 export function staff(permission: string, fresh?: 'fresh'): Access {
   return { permission, secondFactor: fresh ?? 'verified' };
+}
+
+/** Who asks, on a route that is not public. */
+export function actorOf(request: FastifyRequest): Actor {
+  if (!request.authorization) throw refuse('no_session');
+  return request.authorization.actor;
 }
 
 /** What each role may do. Operations of the plane keep the names the library gives them. */

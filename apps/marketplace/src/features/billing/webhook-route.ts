@@ -1,0 +1,64 @@
+import type { Database } from '@fmhl/ops';
+import type { FastifyInstance } from 'fastify';
+import { refuse } from '../../errors.ts';
+import { type PaymentWebhook, paymentWebhook, paymentWebhookResponse } from './contract.ts';
+import { settlePayment } from './deposit.ts';
+import type { BillingDeps } from './measure.ts';
+import { viewPayment } from './routes.ts';
+import { signatureHolds } from './signature.ts';
+
+export interface WebhookDeps extends BillingDeps {
+  readonly db: Database;
+  /** Shared with the gateway. */
+  readonly webhookSecret: string;
+  readonly now?: () => Date;
+}
+
+/** `POST /webhooks/payments`, in a scope of its own: the signature is over the body as it came, so nothing may parse it first. */
+export function paymentWebhookRoute(
+  app: FastifyInstance,
+  { db, webhookSecret, now = () => new Date(), ...deps }: WebhookDeps,
+): void {
+  app.register(async (scope) => {
+    scope.removeContentTypeParser('application/json');
+    scope.addContentTypeParser('application/json', { parseAs: 'buffer', bodyLimit: 65_536 }, (_request, body, done) =>
+      done(null, body),
+    );
+    scope.route({
+      method: 'POST',
+      url: '/webhooks/payments',
+      config: { access: 'public' },
+      schema: {
+        tags: ['billing'],
+        summary: 'What the payment gateway reports',
+        description:
+          'Header `x-fmhl-signature: t=<unix seconds>,v1=<hex>` with HMAC-SHA256 over `<t>.<raw body>`, not older than 5 minutes. ' +
+          'Body: `{ gateway, external_id, payment_id, provider_id?, amount_cents, status, event_id? }`. Repeats answer 200.',
+        response: { 200: paymentWebhookResponse },
+      },
+      handler: async (request) => {
+        const body = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0);
+        if (!signatureHolds(request.headers['x-fmhl-signature'], body, webhookSecret, now()))
+          throw refuse('signature_invalid');
+        const report = parse(body);
+        const { payment, changed } = await db.transaction((tx) => settlePayment(tx, report, deps));
+        return { payment: viewPayment(payment), changed };
+      },
+    });
+  });
+}
+
+function parse(body: Buffer): PaymentWebhook {
+  let json: unknown;
+  try {
+    json = JSON.parse(body.toString('utf8'));
+  } catch {
+    throw refuse('validation_failed', { faults: [{ at: 'body', message: 'must be JSON' }] });
+  }
+  const parsed = paymentWebhook.safeParse(json);
+  if (parsed.success) return parsed.data;
+  const faults = parsed.error.issues
+    .slice(0, 20)
+    .map(({ path, message }) => ({ at: ['body', ...path].join('.'), message }));
+  throw refuse('validation_failed', { faults });
+}

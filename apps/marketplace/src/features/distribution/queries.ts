@@ -1,0 +1,163 @@
+import { currentContext, prepared, type Queryable, sql, type Tx } from '@fmhl/ops';
+import { chargeEntriesFragment, debitFragment } from '../billing/index.ts';
+import { saleMarks } from '../subscriptions/index.ts';
+import type { Level } from './cascade.ts';
+import type { Choice } from './ranking.ts';
+
+/** Longest wait for a lock and longest run of a statement of a sale. */
+export async function limitWaits(tx: Queryable): Promise<void> {
+  await tx.query(
+    prepared(
+      'limit_waits',
+      sql`select set_config('lock_timeout', '2s', true), set_config('statement_timeout', '10s', true)`,
+    ),
+  );
+}
+
+export interface NicheLock {
+  id: string;
+  name: string;
+  status: 'active' | 'paused';
+  /** The lead waits for a try that was planned after an earlier sale. */
+  is_retry: boolean;
+}
+
+/** Locks the niche of a lead: the mutex of fairness, rotation and prices. Undefined when there is no such lead. */
+export async function lockNicheOf(tx: Queryable, leadId: string): Promise<NicheLock | undefined> {
+  const { rows } = await tx.query<NicheLock>(
+    prepared(
+      'lock_niche',
+      sql`
+        select id, name, status, (select next_try_at is not null from v_lead where id = ${leadId}::uuid) as is_retry
+        from v_niche where id = (select niche_id from v_lead where id = ${leadId}::uuid)
+        for no key update`,
+    ),
+  );
+  return rows[0];
+}
+
+/** What a sale starts from. */
+export interface Offer {
+  /** Active levels by `ord`. */
+  levels: Level[];
+  next_start_ord: number | null;
+  assigned: number;
+  cap: number | null;
+}
+
+export async function readOffer(
+  tx: Queryable,
+  { leadId, nicheId }: { leadId: string; nicheId: string },
+): Promise<Offer> {
+  const { rows } = await tx.query<Offer>(
+    prepared(
+      'read_offer',
+      sql`
+        select
+          (select coalesce(jsonb_agg(jsonb_build_object(
+                    'id', id, 'name', name, 'ord', ord, 'price_cents', price_cents, 'max_recipients', max_recipients,
+                    'vclock', vclock) order by ord), '[]')
+           from v_level where niche_id = ${nicheId}::uuid and status = 'active') as levels,
+          (select next_start_ord from rotation where niche_id = ${nicheId}::uuid) as next_start_ord,
+          (select count(*)::int from assignment where lead_id = ${leadId}::uuid) as assigned,
+          (select min(slot_cap) from assignment where lead_id = ${leadId}::uuid) as cap`,
+    ),
+  );
+  return rows[0] as Offer;
+}
+
+/** One sale as the statement that made it answers. */
+export interface Sold {
+  id: string;
+  provider_id: string;
+  subscription_id: string;
+  slot: number;
+  entry_id: string;
+  account_version: number;
+  balance_cents: number;
+  low_balance_cents: number | null;
+  crossed_low: boolean;
+  email: string;
+}
+
+export interface SaleTerms {
+  leadId: string;
+  level: Level;
+  /** Number of the first place sold now. */
+  firstSlot: number;
+  slotCap: number;
+  runId: string;
+}
+
+/** Charges, assigns and moves the order, in one statement: a provider who cannot pay gets nothing at all. */
+export async function sell(tx: Tx, choice: Choice, terms: SaleTerms): Promise<Sold[]> {
+  const { leadId, level, firstSlot, slotCap, runId } = terms;
+  const { served, unfunded, clock } = choice;
+  const marks = {
+    unfunded: unfunded.map((one) => one.subscriptionId),
+    ref: runId,
+    levelId: level.id,
+    clock,
+  };
+  const { rows } = await tx.query<Sold>(
+    prepared(
+      'sell',
+      sql`
+        with w as (
+          select * from unnest(${served.map((one) => one.subscriptionId)}::uuid[], ${served.map((one) => one.providerId)}::uuid[],
+                               ${served.map((_one, at) => firstSlot + at)}::int[], ${served.map((one) => one.nextVt)}::bigint[],
+                               ${served.map((one) => one.day)}::date[], ${served.map((one) => one.dayNumber)}::int[],
+                               ${served.map((one) => one.dailyCap)}::int[]) as t(sub, provider, slot, vt, day, n, cap)),
+        ${debitFragment(level.price_cents)},
+        asg as (
+          insert into assignment (lead_id, provider_id, subscription_id, level_id, price_cents, slot, slot_cap,
+                                  cap_day, cap_n, cap_limit)
+          select ${leadId}::uuid, w.provider, w.sub, ${level.id}::uuid, ${level.price_cents}::bigint, w.slot, ${slotCap}::int,
+                 w.day, w.n, w.cap
+          from deb join w on w.provider = deb.provider_id
+          returning id, provider_id, subscription_id, slot),
+        ${chargeEntriesFragment(level.price_cents)},
+        ${saleMarks(marks)}
+        select a.id, a.provider_id, a.subscription_id, a.slot, e.id as entry_id, d.version as account_version, d.balance_cents,
+               d.low_balance_cents, d.crossed_low, c.email
+        from asg a
+        join deb d using (provider_id)
+        join ent e on e.assignment_id = a.id
+        join v_provider_contact c using (provider_id)`,
+    ),
+  );
+  return rows.sort((one, other) => one.slot - other.slot);
+}
+
+export interface RunRow {
+  id: string;
+  leadId: string;
+  saleNo: number;
+  attempt: number;
+  trigger: 'approved' | 'admin' | 'retry';
+  startOrd: number | null;
+  outcome: 'distributed' | 'unsold' | 'niche_paused';
+  matched: number;
+  assigned: number;
+  skipped: Readonly<Record<string, number>>;
+  steps: readonly object[];
+  ms: number;
+}
+
+export function runInsert(run: RunRow) {
+  return sql`
+    insert into distribution_run (id, lead_id, sale_no, attempt, trigger, start_ord, outcome, matched, assigned, skipped, steps, ms,
+                                  correlation_id)
+    values (${run.id}, ${run.leadId}, ${run.saleNo}, ${run.attempt}, ${run.trigger}, ${run.startOrd}, ${run.outcome},
+            ${run.matched}, ${run.assigned}, ${JSON.stringify(run.skipped)}::jsonb, ${JSON.stringify(run.steps)}::jsonb, ${run.ms},
+            ${currentContext()?.correlationId ?? 'none'})`;
+}
+
+/** The next lead of the niche starts at `nextOrd`. Without one, the pointer stays. */
+export function rotationAdvance(nicheId: string, nextOrd: number | null) {
+  return sql`
+    insert into rotation (niche_id, next_start_ord)
+    select ${nicheId}::uuid, ${nextOrd}::int where ${nextOrd}::int is not null
+    on conflict (niche_id) do update
+    set next_start_ord = excluded.next_start_ord, version = rotation.version + 1, updated_at = clock_timestamp()`;
+}

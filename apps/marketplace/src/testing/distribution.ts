@@ -1,0 +1,19 @@
+import { type Database, type Queryable, sql } from '@fmhl/ops';
+import { distributeLead, type Distribution, type DistributionDeps, probes } from '../features/distribution/index.ts';
+
+/** Runs one sale of a lead, of its present sale number. */
+export async function sellLead(db: Database, leadId: string, deps: DistributionDeps): Promise<Distribution> {
+  const { rows } = await db.query<{ sale_no: number }>(sql`select sale_no from v_lead where id = ${leadId}`);
+  const saleNo = rows[0]?.sale_no ?? 0;
+  return db.transaction((tx) => distributeLead(tx, { leadId, saleNo, attempt: 1 }, deps));
+}
+
+/** The rows that break an invariant, by its name; empty when all hold. */
+export async function brokenInvariants(db: Queryable): Promise<Record<string, object[]>> {
+  const broken: Record<string, object[]> = {};
+  for (const probe of probes) {
+    const { rows } = await db.query({ name: `probe_${probe.name}`, text: probe.sql, values: [] });
+    if (rows.length > 0) broken[probe.name] = rows;
+  }
+  return broken;
+}
