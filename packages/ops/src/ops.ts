@@ -53,6 +53,8 @@ export interface OpsOptions {
   readonly reconcileAfterMs?: number;
   /** Pause between two passes of the reconciler, in ms. Default 60,000. */
   readonly reconcileEveryMs?: number;
+  /** Another process takes over the work of one that fell silent, where one at a time should do it, after this time in ms. Default 15,000. */
+  readonly leaseMs?: number;
   /** The dispatcher looks at the outbox this often while nothing wakes it, in ms. Default 100. */
   readonly dispatchPollMs?: number;
   /** How long `stop()` of a worker waits for its attempts before it aborts them, in ms. Default 25,000. */
@@ -72,6 +74,8 @@ export interface Ops {
   readonly health: Health;
   readonly log: Logger;
   readonly metrics: Metrics;
+  /** As given: with `log` and `metrics` it makes `ops` the options of {@link web} for the host's own routes. */
+  readonly authorize: Authorize;
   /** Brings the plane's tables to this version. Safe from several processes at once. A host with migrations of its own puts `opsMigrations` first in its list. */
   migrate(): Promise<void>;
   /** The admin API as a Fastify plugin: `app.register(ops.http, { prefix: '/api/v1/admin' })`. */
@@ -125,13 +129,14 @@ export function openOps(options: OpsOptions): Ops {
     },
   });
   watchStocks({ db, redis, metrics, registry, overview });
-  const lease = (name: string) => openLease(db, { name, holder: processId });
+  const lease = (name: string) => openLease(db, { name, holder: processId, ...(options.leaseMs !== undefined && { ttlMs: options.leaseMs }) });
   const common = { db, queues, registry, log, metrics, failpoint, onDeath, workerId: processId };
   return {
     registry,
     health,
     log,
     metrics,
+    authorize: options.authorize,
     overview,
     migrate: async () => void (await openMigrator({ url: db.url, sets: [opsMigrations] }).up()),
     http: adminRoutes({ overview, web: { log, metrics, authorize: options.authorize } }),

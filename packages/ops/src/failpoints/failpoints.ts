@@ -16,22 +16,23 @@ export const failpointNames = [
 
 export type FailpointName = (typeof failpointNames)[number];
 
-/** Passes through a named point. Does nothing unless a test armed it. */
-export type Failpoint = (name: FailpointName) => Promise<void> | undefined;
+/** Passes through a named point, at work for `queue` where there is one. Does nothing unless a test armed it. */
+export type Failpoint = (name: FailpointName, queue?: string) => Promise<void> | undefined;
 
 /** The failpoint of production: none. */
 export const noFailpoints: Failpoint = () => undefined;
 
 /**
  * Arms one point: `name:kill`, `name:throw` or `name:sleep=<ms>`, and with `@n` only at its n-th hit: `worker.before_commit:kill@3`.
+ * With a queue, only hits at its work count: `worker.before_commit[distribute_lead]:kill@3`.
  * An empty text arms none. Throws a TypeError that lists the names when the text is wrong.
  */
 export function armFailpoint(spec: string | undefined, onHit: (name: string) => void = () => {}): Failpoint {
   if (!spec) return noFailpoints;
-  const { name, action, at } = parse(spec);
+  const { name, queue, action, at } = parse(spec);
   let hits = 0;
-  return (hit) => {
-    if (hit !== name) return undefined;
+  return (hit, hitQueue) => {
+    if (hit !== name || (queue !== undefined && hitQueue !== queue)) return undefined;
     hits += 1;
     if (at !== undefined && hits !== at) return undefined;
     onHit(name);
@@ -39,13 +40,15 @@ export function armFailpoint(spec: string | undefined, onHit: (name: string) => 
   };
 }
 
-function parse(spec: string): { name: string; action: string; at: number | undefined } {
-  const match = /^([a-z._]+):(kill|throw|sleep=\d+)(?:@(\d+))?$/.exec(spec);
-  const [, name = '', action = '', at] = match ?? [];
+function parse(spec: string): { name: string; queue: string | undefined; action: string; at: number | undefined } {
+  const match = /^([a-z._]+)(?:\[([\w-]+)\])?:(kill|throw|sleep=\d+)(?:@(\d+))?$/.exec(spec);
+  const [, name = '', queue, action = '', at] = match ?? [];
   if (!failpointNames.some((known) => known === name)) {
-    throw new TypeError(`"${spec}" is not a failpoint; write <name>:kill|throw|sleep=<ms>[@n], with a name of ${failpointNames.join(', ')}`);
+    throw new TypeError(
+      `"${spec}" is not a failpoint; write <name>[queue]:kill|throw|sleep=<ms>@n, where [queue] and @n may be left out, with a name of ${failpointNames.join(', ')}`,
+    );
   }
-  return { name, action, at: at === undefined ? undefined : Number(at) };
+  return { name, queue, action, at: at === undefined ? undefined : Number(at) };
 }
 
 async function act(action: string): Promise<void> {

@@ -14,7 +14,7 @@ export interface LeaseOptions {
   readonly holder: string;
   /** Default 15,000 ms. */
   readonly ttlMs?: number;
-  /** Default 5,000 ms. */
+  /** Default 5,000 ms, or a third of `ttlMs` when that is shorter. */
   readonly renewEveryMs?: number;
   readonly onAcquired?: (term: number) => void;
   readonly onLost?: () => void;
@@ -24,7 +24,7 @@ export interface LeaseOptions {
 const safetyMs = 5_000;
 
 export function openLease(db: Database, options: LeaseOptions): Lease {
-  const { name, holder, ttlMs = 15_000, renewEveryMs = 5_000 } = options;
+  const { name, holder, ttlMs = 15_000, renewEveryMs = Math.min(5_000, ttlMs / 3) } = options;
   let term: number | undefined;
   let trustedUntil = 0;
   let renewAt = 0;

@@ -107,6 +107,8 @@ export function openDatabase(options: DatabaseOptions): Database {
     types: types as pg.CustomTypesConfig,
   });
   pool.on('error', (error) => options.onError?.(error));
+  // The pool listens to idle connections only: one that is lost between two statements of a transaction would end the process.
+  pool.on('connect', (client) => client.on('error', (error) => options.onError?.(error)));
   return new PooledDatabase(pool, options);
 }
 

@@ -1,6 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Failpoint } from '../failpoints/index.ts';
-import { type Database, databaseFailure, sql, type Tx } from '../postgres/index.ts';
+import { type Database, databaseFailure, prepared, sql, type Tx } from '../postgres/index.ts';
 
 /** A newer attempt of the run has started, or the run is decided: what this one did is rolled back. */
 export class Fenced extends Error {
@@ -25,9 +25,14 @@ export function openCommit({ db, runKey, started, failpoint }: CommitOptions) {
     db.transaction(async (tx) => {
       const result = await work(tx);
       await failpoint('worker.inside_commit');
-      const { rowCount } = await tx.query(sql`
-        update ops.job_run set state = 'done', finished = finished + 1, finished_at = clock_timestamp()
-        where run_key = ${runKey} and state = 'enqueued' and started = ${started} and finished < started`);
+      const { rowCount } = await tx.query(
+        prepared('verdict', sql`
+          with verdict as (
+            update ops.job_run set state = 'done', finished = finished + 1, finished_at = clock_timestamp()
+            where run_key = ${runKey} and state = 'enqueued' and started = ${started} and finished < started
+            returning run_key)
+          delete from ops.job_outbox o using verdict v where o.run_key = v.run_key`),
+      );
       if (rowCount !== 1) throw new Fenced(`attempt ${started} of ${runKey} is not the newest`);
       await failpoint('worker.before_commit');
       return result;

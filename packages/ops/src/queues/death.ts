@@ -34,7 +34,7 @@ export interface Dying {
   readonly started?: number;
 }
 
-/** Writes the verdict `dead` once. False when the run was decided before, or a newer attempt is running. */
+/** Writes the verdict `dead` once, and keeps the payload as evidence. False when the run was decided before, or a newer attempt is running. */
 export async function recordDeath(db: Database, dying: Dying, onDeath?: OnDeath): Promise<boolean> {
   return db.transaction(async (tx) => {
     const { runKey, queue, cause, failure } = dying;
@@ -53,13 +53,23 @@ function deathStatement({ runKey, cause, failure, workerId, started }: Dying) {
   const error = JSON.stringify(failure);
   const counted = started === undefined ? 0 : 1;
   return sql`
+    with dead as (
     update ops.job_run
-    set state = 'dead', cause = ${cause}, finished_at = clock_timestamp(), finished = finished + ${counted}::int,
+    set state = 'dead', cause = ${cause}, finished_at = clock_timestamp(), died_at = clock_timestamp(),
+        finished = finished + ${counted}::int,
         failures = failures + ${counted}::int, last_error = ${error}::jsonb,
         attempts_history = coalesce(attempts_history, '[]') || jsonb_build_object(
           'attempt', started, 'started_at', last_started_at, 'ended_at', clock_timestamp(), 'worker', ${workerId}::text,
           'outcome', 'died', 'cause', ${cause}::text, 'error', ${error}::jsonb)
     where run_key = ${runKey} and state = 'enqueued'
       and ${started === undefined ? sql`true` : sql`(started = ${started} and finished < started)`}
-    returning root_key, kind, generation, correlation_id`;
+    returning run_key, root_key, kind, generation, correlation_id),
+    taken as (
+      delete from ops.job_outbox o using dead d where o.run_key = d.run_key
+      returning o.run_key, (o.envelope::json -> 'body')::text as body),
+    kept as (
+      insert into ops.job_payload (run_key, body, sha256)
+      select run_key, body, encode(sha256(convert_to(body, 'UTF8')), 'hex') from taken where body is not null
+      on conflict (run_key) do nothing)
+    select root_key, kind, generation, correlation_id from dead`;
 }

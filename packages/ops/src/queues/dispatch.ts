@@ -75,7 +75,7 @@ async function claimRows(tx: Tx, skip: readonly string[]): Promise<OutboxRow[]> 
       select o.run_key, o.queue, r.kind, o.envelope, r.max_attempts, r.priority, o.refusals,
              greatest(0, ceil(extract(epoch from r.run_at - clock_timestamp()) * 1000))::bigint as delay_ms
       from ops.job_outbox o join ops.job_run r using (run_key)
-      where o.dispatched_at is null and r.state = 'enqueued' and o.queue <> all (${skip}::text[])
+      where o.dispatched_at is null and o.queue <> all (${skip}::text[])
       order by o.id
       limit ${batchSize}
       for update of o skip locked`),

@@ -62,6 +62,8 @@ describe('a job', () => {
     const row = await settled('task-1', 'done');
     expect(row).toMatchObject({ started: 1, finished: 1, failures: 0, root_key: 'task-1' });
     expect(await effects()).toEqual([{ n: 1, times: 1 }]);
+    const { rows } = await plane.db.query(sql`select 1 from ops.job_outbox`);
+    expect(rows).toEqual([]);
   });
 
   it('is not planned when the transaction that plans it rolls back', async () => {
@@ -93,18 +95,18 @@ describe('a job', () => {
     const large = defineQueue({ name: 'large', attempts: 1, backoffMs: [], kinds: { task: { schema: z.string(), sideEffect: 'idempotent' } } });
     await open({ queues: [large] });
     const seen: string[] = [];
+    const text = 'é'.repeat(40_000);
+    await plane.db.transaction((tx) => enqueue(tx, large, 'task', text, { key: 'large-1' }));
+    const { rows } = await plane.db.query<{ length: number }>(sql`select length(envelope) from ops.job_outbox`);
+    expect(rows[0]?.length).toBeLessThan(1_000);
     await plane.run({
       large: async (job: Job<string>) => {
         seen.push(job.payload);
         return done;
       },
     });
-    const text = 'é'.repeat(40_000);
-    await plane.db.transaction((tx) => enqueue(tx, large, 'task', text, { key: 'large-1' }));
     await settled('large-1', 'done');
     expect(seen).toEqual([text]);
-    const { rows } = await plane.db.query<{ length: number }>(sql`select length(envelope) from ops.job_outbox`);
-    expect(rows[0]?.length).toBeLessThan(1_000);
   });
 
   it.each([
@@ -130,6 +132,15 @@ describe('a failing job', () => {
     expect(plane.metrics.value('jobs_failed_total', { queue: 'work' })).toBe(3);
     expect(plane.metrics.value('jobs_retried_total', { queue: 'work' })).toBe(2);
     expect(plane.metrics.value('jobs_dead_lettered_total', { queue: 'work', reason: 'exhausted' })).toBe(1);
+  });
+
+  it('leaves its payload as evidence when it dies', async () => {
+    await open();
+    await plane.run({ work: async () => bury(new Error('no')) });
+    await plan(7);
+    await settled('task-7', 'dead');
+    const { rows } = await plane.db.query(sql`select body from ops.job_payload where run_key = 'task-7'`);
+    expect(rows).toEqual([{ body: '{"n":7}' }]);
   });
 
   it.each([

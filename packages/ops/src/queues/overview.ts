@@ -70,22 +70,21 @@ export async function readOverview(db: Database, redis: RedisQueues, registry: Q
   return { queues, as_of: now().toISOString(), counted_from: counts ? 'redis' : 'postgres' };
 }
 
+/** Open runs are those of the outbox; what they wait for is told by their run. */
 async function readStored(db: Database, names: readonly string[]): Promise<Map<string, PostgresRow>> {
   const { rows } = await db.query<PostgresRow>(sql`
-    select q.name, coalesce(o.open_ready, 0)::int as open_ready, coalesce(o.open_running, 0)::int as open_running,
-           coalesce(o.open_later, 0)::int as open_later, o.oldest_s,
-           (select count(*)::int from ops.job_outbox b where b.queue = q.name and b.dispatched_at is null) as not_dispatched,
-           (select count(*)::int from ops.job_run d where d.queue = q.name and d.state = 'dead'
-              and d.finished_at > clock_timestamp() - interval '1 hour') as failed_last_hour,
-           (select count(*)::int from ops.job_run d where d.queue = q.name and d.state = 'dead') as dead,
+    select q.name, o.open_ready, o.open_running, o.open_later, o.not_dispatched, o.oldest_s,
+           (select count(*)::int from ops.job_run d where d.queue = q.name and d.died_at > clock_timestamp() - interval '1 hour') as failed_last_hour,
+           (select count(*)::int from ops.job_run d where d.queue = q.name and d.died_at is not null) as dead,
            (select count(*)::int from ops.worker w where q.name = any (w.queues) and w.stopped_at is null
               and w.last_seen_at > clock_timestamp() - interval '30 seconds') as workers
     from unnest(${names}::text[]) as q(name)
-    left join lateral (
-      select count(*) filter (where started = finished and run_at <= clock_timestamp()) as open_ready,
-             count(*) filter (where started > finished) as open_running,
-             count(*) filter (where started = finished and run_at > clock_timestamp()) as open_later,
-             extract(epoch from clock_timestamp() - min(run_at) filter (where started = finished and run_at <= clock_timestamp()))::float8 as oldest_s
-      from ops.job_run r where r.queue = q.name and r.state = 'enqueued') o on true`);
+    cross join lateral (
+      select (count(*) filter (where r.started = r.finished and r.run_at <= clock_timestamp()))::int as open_ready,
+             (count(*) filter (where r.started > r.finished))::int as open_running,
+             (count(*) filter (where r.started = r.finished and r.run_at > clock_timestamp()))::int as open_later,
+             (count(*) filter (where b.dispatched_at is null))::int as not_dispatched,
+             extract(epoch from clock_timestamp() - min(r.run_at) filter (where r.started = r.finished and r.run_at <= clock_timestamp()))::float8 as oldest_s
+      from ops.job_outbox b join ops.job_run r using (run_key) where b.queue = q.name) o`);
   return new Map(rows.map((row) => [row.name, row]));
 }

@@ -26,6 +26,7 @@ const pageSize = 5_000;
 export const mostDispatches = 5;
 
 interface OpenRun {
+  id: number;
   run_key: string;
   started: number;
   dispatches: number;
@@ -33,30 +34,29 @@ interface OpenRun {
 
 /**
  * One pass over all open runs: those handed over and absent from Redis become undispatched again.
- * A finished run is never handed over again: its verdict is committed before Redis forgets the job,
- * and the statement that returns a run looks at the verdict once more.
+ * A finished run is never handed over again: its verdict, which removes its outbox row, is committed before Redis forgets the job.
  */
 export async function reconcileOnce(deps: ReconcileDeps, signal: AbortSignal): Promise<ReconcileResult> {
   let result: ReconcileResult = { checked: 0, returned: 0, lost: 0 };
   for (const queue of deps.registry.names) {
-    for (let after = ''; !signal.aborted; ) {
+    for (let after = 0; !signal.aborted; ) {
       const page = await openRuns(deps, queue, after);
       result = add(result, await reconcilePage(deps, queue, page));
       const last = page.at(-1);
       if (!last || page.length < pageSize) break;
-      after = last.run_key;
+      after = last.id;
     }
   }
   return result;
 }
 
-async function openRuns({ db, graceMs }: ReconcileDeps, queue: string, after: string): Promise<OpenRun[]> {
+async function openRuns({ db, graceMs }: ReconcileDeps, queue: string, after: number): Promise<OpenRun[]> {
   const { rows } = await db.query<OpenRun>(sql`
-    select r.run_key, r.started, o.dispatches
-    from ops.job_run r join ops.job_outbox o using (run_key)
-    where r.queue = ${queue} and r.state = 'enqueued' and r.run_key > ${after}
+    select o.id, o.run_key, r.started, o.dispatches
+    from ops.job_outbox o join ops.job_run r using (run_key)
+    where o.queue = ${queue} and o.id > ${after}
       and o.dispatched_at < clock_timestamp() - ${graceMs} * interval '1 ms'
-    order by r.run_key
+    order by o.id
     limit ${pageSize}`);
   return rows;
 }
@@ -75,10 +75,9 @@ async function reconcilePage(deps: ReconcileDeps, queue: string, page: readonly 
 
 async function returnToDispatcher(db: Database, runKeys: readonly string[]): Promise<number> {
   if (runKeys.length === 0) return 0;
-  const { rowCount } = await db.query(sql`
-    update ops.job_outbox o set dispatched_at = null
-    from ops.job_run r
-    where o.run_key = any (${runKeys}::text[]) and r.run_key = o.run_key and r.state = 'enqueued'`);
+  const { rowCount } = await db.query(
+    sql`update ops.job_outbox set dispatched_at = null where run_key = any (${runKeys}::text[])`,
+  );
   db.wake('jobs');
   return rowCount;
 }

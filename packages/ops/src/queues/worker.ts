@@ -103,7 +103,8 @@ class QueueWorker implements Runnable {
     const instruments = bindInstruments(metrics, queue.name);
     instruments.concurrency(concurrency);
     const process = createProcess(queue, handler, instruments, {
-      db, log, workerId, failpoint, onDeath,
+      db, log, workerId, onDeath,
+      failpoint: (name) => failpoint(name, queue.name),
       runs: this.#runs,
       suspects: openSuspects(),
       shutdown: this.#shutdown.signal,
