@@ -1,13 +1,20 @@
 import type { Config } from './config.ts';
 
+interface SignIn {
+  readonly email: string;
+  readonly password: string;
+}
+
 export interface SummaryFacts {
   readonly url: string;
   readonly metricsUrl: string;
   readonly email: string;
   readonly admin: { created: boolean; password?: string };
+  /** Who can sign in to the demo world, at the start that made it. */
+  readonly provider: SignIn | undefined;
   readonly mailbox: boolean;
   readonly dataLives: string;
-  readonly config: Pick<Config, 'metricsEnabled' | 'metricsPort' | 'empty'>;
+  readonly config: Pick<Config, 'metricsEnabled' | 'metricsPort'>;
   readonly metricsPort: number;
 }
 
@@ -20,9 +27,9 @@ export function summary(facts: SummaryFacts): string {
     ['API', `${url}/api/v1`],
     ['API docs', `${url}/docs`],
     ['Metrics', config.metricsEnabled ? `${metricsUrl}/metrics` : 'switched off (METRICS_ENABLED)'],
-    ...(moved ? [['', `port ${config.metricsPort} is in use; METRICS_PORT chooses another`] as [string, string]] : []),
+    ...(moved ? [['', `port ${config.metricsPort} is in use (METRICS_PORT chooses another)`] as [string, string]] : []),
     ...(facts.mailbox ? [['Mailbox', `${url}/mailbox`] as [string, string]] : []),
-    ['Admin', adminLine(email, facts.admin)],
+    ...people(facts),
     ['Data', facts.dataLives],
     ['Stop', 'Ctrl-C'],
   ];
@@ -30,7 +37,18 @@ export function summary(facts: SummaryFacts): string {
   return ['', 'Find Me a Hot Lead', ...lines, ''].join('\n');
 }
 
+function people({ email, admin, provider }: SummaryFacts): [string, string][] {
+  const rows: [string, string][] = [['Admin', adminLine(email, admin)]];
+  if (provider) rows.push(['Provider', signInLine(provider)]);
+  if (provider || admin.password) rows.push(['', 'A password is shown at this start only: keep it.']);
+  return rows;
+}
+
 function adminLine(email: string, { created, password }: SummaryFacts['admin']): string {
-  if (!created) return 'exists (its password was shown at the first start)';
-  return password ? `${email}  password ${password}  (shown once)` : `${email}, with the password you gave`;
+  if (!created) return 'exists; its password was shown at the first start';
+  return password ? signInLine({ email, password }) : `${email}, with the password you gave`;
+}
+
+function signInLine({ email, password }: SignIn): string {
+  return `${email}  password ${password}`;
 }

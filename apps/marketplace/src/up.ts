@@ -21,7 +21,11 @@ const defaultAdminEmail = 'admin@fmhl.example.com';
 export async function up(config: Config): Promise<number> {
   const embedded = await startEmbedded(config);
   try {
-    const ready: ReadyConfig = { ...config, ...serversOf(embedded), tokenKey: config.tokenKey ?? tokenKey(config.dataDir) };
+    const ready: ReadyConfig = {
+      ...config,
+      ...serversOf(embedded),
+      tokenKey: config.tokenKey ?? tokenKey(config.dataDir),
+    };
     await migrate(ready.databaseUrl);
     return await serve(openApp(ready, { role: 'all' }), embedded);
   } catch (error) {
@@ -44,7 +48,7 @@ async function serve(app: App, embedded: Embedded): Promise<number> {
   log.info('process_started', { role: app.role, pid: process.pid });
   const email = config.adminEmail ?? defaultAdminEmail;
   const admin = await createFirstAdmin(app.db, { email, password: config.adminPassword }, app.authDeps);
-  if (!config.empty) await seedDemoWorld(app);
+  const provider = config.empty ? undefined : await seedDemoWorld(app);
   const { mailbox } = embedded;
   const api = apiRole(app, {
     ...(mailbox && { extend: async (server) => void (await server.register(mailboxRoutes(mailbox))) }),
@@ -57,7 +61,19 @@ async function serve(app: App, embedded: Embedded): Promise<number> {
       app.ops.health.markStarted();
       const url = publicUrlOf({ host: config.host, port: api.port });
       const metricsUrl = publicUrlOf({ host: config.metricsHost, port: metrics.port });
-      console.error(summary({ url, metricsUrl, email, admin, mailbox: mailbox !== undefined, dataLives: embedded.dataLives, config, metricsPort: metrics.port }));
+      console.error(
+        summary({
+          url,
+          metricsUrl,
+          email,
+          admin,
+          provider,
+          mailbox: mailbox !== undefined,
+          dataLives: embedded.dataLives,
+          config,
+          metricsPort: metrics.port,
+        }),
+      );
       console.log(`fmhl is ready at ${url}`);
     },
     async stop() {},

@@ -87,8 +87,8 @@ export async function createFirstAdmin(
 /** Letters and digits that no one mistakes for another when typing them over. */
 const readable = 'abcdefghjkmnpqrstuvwxyz23456789';
 
-/** Four groups of five, 99 bits: `k3m8p-…`. */
-function readablePassword(): string {
+/** A password made for someone, easy to type over: four groups of five, 99 bits, such as `k3m8p-…`. */
+export function readablePassword(): string {
   const group = () => Array.from({ length: 5 }, () => readable[randomInt(readable.length)]).join('');
   return Array.from({ length: 4 }, group).join('-');
 }
