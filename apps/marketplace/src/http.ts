@@ -4,7 +4,7 @@ import swaggerUi from '@fastify/swagger-ui';
 import { answerError, jsonBody, probes, Refusal, web } from '@fmhl/ops';
 import fastJsonStringify from 'fast-json-stringify';
 import fastify, { type FastifyInstance, type FastifySerializerCompiler } from 'fastify';
-import { jsonSchemaTransform, validatorCompiler } from 'fastify-type-provider-zod';
+import { validatorCompiler } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import type { App } from './app.ts';
 import { authRoutes } from './features/auth/index.ts';
@@ -14,6 +14,7 @@ import { inboxRoutes } from './features/inbox/index.ts';
 import { adminLeadRoutes, publicLeadRoutes } from './features/leads/index.ts';
 import { subscriptionRoutes } from './features/subscriptions/index.ts';
 import { type FrontPageLink, frontPage } from './front-page.ts';
+import { describeRoute } from './openapi.ts';
 
 /** Largest request body, in bytes. */
 const bodyLimit = 64 * 1024;
@@ -73,7 +74,7 @@ async function documentation(server: FastifyInstance, { version }: App): Promise
       info: { title: 'Find Me a Hot Lead', version, description: 'The lead marketplace and its operations plane.' },
       components: { securitySchemes: { bearer: { type: 'http', scheme: 'bearer' } } },
     },
-    transform: jsonSchemaTransform,
+    transform: describeRoute,
   });
   await server.register(swaggerUi, { routePrefix: '/docs', staticCSP: true });
 }

@@ -1,0 +1,105 @@
+/** One type of event: where it is told, whose version it carries, and what its payload holds. */
+export interface EventReference {
+  readonly stream: 'identity' | 'leads' | 'billing';
+  /** The `aggregate_type`; its version orders the events of one aggregate. */
+  readonly aggregate: string;
+  readonly meaning: string;
+  /** Fields of the payload: ids, cents, counts, times and enums; never personal data, never a token. */
+  readonly payload: readonly string[];
+}
+
+const lead = ['lead_id', 'niche_id'] as const;
+const entry = ['provider_id', 'entry_id', 'amount_cents', 'balance_after_cents'] as const;
+const turn = ['provider_id', 'subscription_ids', 'count', 'cause', 'ref'] as const;
+
+/** Every event the marketplace tells, by type. A test holds it against what the features append. */
+export const events = {
+  'user.registered': {
+    stream: 'identity',
+    aggregate: 'user',
+    meaning: 'An account was made.',
+    payload: ['user_id', 'role', 'display_name', 'tz'],
+  },
+  'provider.activated': {
+    stream: 'identity',
+    aggregate: 'provider',
+    meaning: 'A provider may buy.',
+    payload: ['provider_id', 'user_id'],
+  },
+  'lead.submitted': {
+    stream: 'leads',
+    aggregate: 'lead',
+    meaning: 'A lead was stored.',
+    payload: [...lead, 'duplicate', 'is_test'],
+  },
+  'lead.confirmed': { stream: 'leads', aggregate: 'lead', meaning: 'The link in the mail was clicked.', payload: lead },
+  'lead.approved': { stream: 'leads', aggregate: 'lead', meaning: 'A person put the lead up for sale.', payload: lead },
+  'lead.rejected': {
+    stream: 'leads',
+    aggregate: 'lead',
+    meaning: 'A person ended the lead.',
+    payload: [...lead, 'reason'],
+  },
+  'lead.expired': {
+    stream: 'leads',
+    aggregate: 'lead',
+    meaning: 'Never confirmed in time, or offered often enough without a buyer.',
+    payload: lead,
+  },
+  'lead.distributed': {
+    stream: 'leads',
+    aggregate: 'lead',
+    meaning: 'The lead was sold.',
+    payload: [...lead, 'start_ord', 'assigned', 'offered'],
+  },
+  'lead.unsold': {
+    stream: 'leads',
+    aggregate: 'lead',
+    meaning: 'Nobody bought; a next try is planned.',
+    payload: [...lead, 'tries', 'next_try_at'],
+  },
+  'assignment.created': {
+    stream: 'leads',
+    aggregate: 'assignment',
+    meaning: 'One provider bought one lead.',
+    payload: ['assignment_id', 'lead_id', 'provider_id', 'level_id', 'price_cents'],
+  },
+  'assignment.decided': {
+    stream: 'leads',
+    aggregate: 'inbox_mark',
+    meaning: 'A provider accepted or declined what they bought; no money moves.',
+    payload: ['assignment_id', 'decision'],
+  },
+  'subscription.paused': {
+    stream: 'leads',
+    aggregate: 'subscription_turn',
+    meaning:
+      'Subscriptions stopped buying together. `provider_id` is null, and `level_id` set, when a whole level was swept.',
+    payload: [...turn, 'level_id'],
+  },
+  'subscription.resumed': {
+    stream: 'leads',
+    aggregate: 'subscription_turn',
+    meaning: 'Subscriptions buy again.',
+    payload: turn,
+  },
+  'balance.deposited': { stream: 'billing', aggregate: 'account', meaning: 'A payment was credited.', payload: entry },
+  'balance.charged': {
+    stream: 'billing',
+    aggregate: 'account',
+    meaning: 'An assignment was paid.',
+    payload: [...entry, 'assignment_id'],
+  },
+  'balance.adjusted': {
+    stream: 'billing',
+    aggregate: 'account',
+    meaning: 'A person added or took money.',
+    payload: entry,
+  },
+  'balance.low': {
+    stream: 'billing',
+    aggregate: 'low_balance',
+    meaning: 'A balance fell below the threshold of its owner.',
+    payload: ['provider_id', 'balance_cents', 'threshold_cents'],
+  },
+} as const satisfies Record<string, EventReference>;
