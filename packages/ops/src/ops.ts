@@ -23,6 +23,7 @@ import {
   type QueueDefinition,
   type QueueOverview,
   type QueueRegistry,
+  type RedisQueues,
   readOverview,
   watchStocks,
 } from './queues/index.ts';
@@ -119,13 +120,7 @@ export function openOps(options: OpsOptions): Ops {
     checks: {
       database: async () => void (await db.query(sql`select 1`)),
       redis: async () => void (await withDeadline(redis.ping(), 900, 'PING')),
-      queue: async () => {
-        const counts = await Promise.all(registry.names.map((name) => queues.counts(name)));
-        const depth = counts.reduce((sum, { waiting }) => sum + waiting, 0);
-        if (depth <= deepQueue) return { depth };
-        const oldest = Math.max(...(await overview()).queues.map((queue) => queue.oldest_job_age_s ?? 0));
-        return { depth, oldest_age_s: Math.round(oldest), degraded: true };
-      },
+      queue: () => checkQueues(registry, queues, overview),
     },
   });
   watchStocks({ db, redis, metrics, registry, overview });
@@ -164,6 +159,15 @@ export function openOps(options: OpsOptions): Ops {
       redis.disconnect();
     },
   };
+}
+
+/** Asks Redis alone while little waits; how old the oldest is costs a question to Postgres. */
+async function checkQueues(registry: QueueRegistry, queues: RedisQueues, overview: Ops['overview']) {
+  const counts = await Promise.all(registry.names.map((name) => queues.counts(name)));
+  const depth = counts.reduce((sum, { waiting }) => sum + waiting, 0);
+  if (depth <= deepQueue) return { depth };
+  const oldest = Math.max(...(await overview()).queues.map((queue) => queue.oldest_job_age_s ?? 0));
+  return { depth, oldest_age_s: Math.round(oldest), degraded: true };
 }
 
 function defaultLog(version: string, processId: string): Logger {

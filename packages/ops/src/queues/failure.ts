@@ -42,9 +42,13 @@ export function describeFailure(thrown: unknown): Failure {
 }
 
 function classify(thrown: unknown): FailureClass {
-  if (thrown instanceof PermanentError) return 'permanent';
-  if (thrown instanceof ShutdownAbort || thrown instanceof RedisTimeout) return 'infrastructure';
-  return databaseFailure(thrown) ?? 'transient';
+  try {
+    if (thrown instanceof PermanentError) return 'permanent';
+    if (thrown instanceof ShutdownAbort || thrown instanceof RedisTimeout) return 'infrastructure';
+    return databaseFailure(thrown) ?? 'transient';
+  } catch {
+    return 'transient';
+  }
 }
 
 function stackOf(error: Error | undefined, depth = 0): string {
