@@ -1,0 +1,93 @@
+import { type App, openApp } from '../apps/marketplace/src/app.ts';
+import { readConfig } from '../apps/marketplace/src/config.ts';
+import { buildHttp } from '../apps/marketplace/src/http.ts';
+import { code, page, table } from './markdown.ts';
+
+interface Operation {
+  tags?: string[];
+  summary?: string;
+  responses: Record<string, unknown>;
+  'x-access'?: string;
+}
+
+interface OpenApi {
+  paths: Record<string, Record<string, Operation>>;
+}
+
+/** The routes as the OpenAPI document has them. Builds the application without servers: nothing connects before it is asked. */
+export async function httpPage(): Promise<string> {
+  const app = openApp(nowhere(), { role: 'api', logTo: { write() {} } });
+  try {
+    return await pageOf(app);
+  } finally {
+    await app.close();
+  }
+}
+
+function nowhere() {
+  const config = readConfig({}, { databaseUrl: 'postgres://127.0.0.1:1/none', redisUrl: 'redis://127.0.0.1:1' });
+  return {
+    ...config,
+    databaseUrl: config.databaseUrl ?? '',
+    redisUrl: config.redisUrl ?? '',
+    smtpUrl: 'smtp://127.0.0.1:1',
+    tokenKey: '00',
+  };
+}
+
+async function pageOf(app: App): Promise<string> {
+  const server = await buildHttp(app);
+  try {
+    return page('HTTP', [intro, ...sectionsOf(server.swagger() as unknown as OpenApi), besides]);
+  } finally {
+    await server.close();
+  }
+}
+
+const intro = `Bodies, answers and every field: \`/docs\` of a running product, or the OpenAPI 3.1 document at \`/api/v1/openapi.json\`.
+
+A caller signs in with \`POST /api/v1/auth/login\` and sends the token as \`Authorization: Bearer …\`; browsers may use the cookie that comes with it.
+Access names the permission a caller needs. † asks besides for a second factor of the last 15 minutes; while there is none to enrol, a
+session by password counts as having just shown it. The permissions of each role are in \`apps/marketplace/src/access.ts\`.
+
+Every answer carries \`x-correlation-id\`. A write takes an \`Idempotency-Key\` of 8–64 of \`A–Z a–z 0–9 _ -\` where its operation runs once per
+key; a repeat gets the first answer with \`Idempotency-Replayed: true\`. Errors have one shape: see [errors.md](errors.md).
+Lists answer \`{ items, pagination: { limit, next_cursor } }\` and take \`limit\` (1–200) and \`cursor\`.`;
+
+const besides = `## Besides the API
+
+${table(
+  ['path', 'what', 'where'],
+  [
+    ['`/`', 'a page of links', 'main listener'],
+    ['`/docs`', 'the API, to read and to try', 'main listener'],
+    ['`/api/v1/openapi.json`', 'the API as OpenAPI 3.1', 'main listener'],
+    [
+      '`/mailbox`, `/mailbox/:id`, `/mailbox.json?to=`',
+      'the mails that were sent, while the embedded mailbox runs',
+      'main listener',
+    ],
+    ['`/health/live`', 'is the process alive: always 200', 'both listeners'],
+    ['`/health/ready`, `/health`', 'is everything there: 200, or 503 with the check that is down', 'both listeners'],
+    ['`/health/serving`', 'can this role do its work: as ready, with the checks it needs', 'both listeners'],
+    ['`/metrics`', 'the exposition for Prometheus', 'both listeners'],
+  ],
+)}
+
+The second listener is that of \`METRICS_PORT\`. On the main one, probes and metrics answer only to \`METRICS_ALLOWED_NETWORKS\` and never
+through a proxy; to others they do not exist.`;
+
+function sectionsOf({ paths }: OpenApi): string[] {
+  const routes = Object.entries(paths).flatMap(([path, methods]) =>
+    Object.entries(methods).map(([method, operation]) => ({ path, method, operation })),
+  );
+  const byTag = Map.groupBy(routes, ({ operation }) => operation.tags?.[0] ?? 'other');
+  return [...byTag].map(
+    ([tag, group]) => `## ${tag}\n\n${table(['route', 'access', 'answer', 'what it does'], group.map(rowOf))}`,
+  );
+}
+
+function rowOf({ path, method, operation }: { path: string; method: string; operation: Operation }): string[] {
+  const route = code(`${method.toUpperCase()} ${path}`);
+  return [route, operation['x-access'] ?? '', Object.keys(operation.responses).join(', '), operation.summary ?? ''];
+}
