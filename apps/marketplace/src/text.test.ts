@@ -15,7 +15,8 @@ describe('clean text', () => {
   });
 
   it('on one line refuses every control character', () => {
-    for (const text of ['a\nb', 'a\rb', 'a\tb', 'a\u007fb', 'a\u0000b']) expect(cleanLine(1, 9).safeParse(text).success).toBe(false);
+    for (const text of ['a\nb', 'a\rb', 'a\tb', 'a\u007fb', 'a\u0000b'])
+      expect(cleanLine(1, 9).safeParse(text).success).toBe(false);
     expect(cleanLine(1, 9).parse(' Zoë 🏠 ')).toBe('Zoë 🏠');
   });
 });

@@ -1,0 +1,3 @@
+export { openEmailHandler } from './jobs.ts';
+export { type MailDraft, mailParts, queueMail, queueMails } from './queue-mail.ts';
+export { type MailTransport, openTransport } from './transport.ts';

@@ -1,0 +1,142 @@
+import { z } from 'zod';
+import { counted, dollars, type Letter } from './letter.ts';
+
+/** What a template needs beside its variables: links and tokens are made when the mail is sent, never stored. */
+export interface MailContext {
+  /** Origin of the links, without a slash at its end. */
+  readonly publicUrl: string;
+  readonly confirmToken: (leadId: string, nonce: number) => string;
+}
+
+interface Template<Variables extends z.ZodObject = z.ZodObject> {
+  /** Raised with every change of the text or the variables; each mail records the one it was queued under. */
+  readonly version: number;
+  /** Someone waits for it: it goes before all others. */
+  readonly urgent?: true;
+  /** Ids, names of the catalogue, cents. Never personal data, never a token: they are stored with the mail. */
+  readonly variables: Variables;
+  readonly write: (variables: z.infer<Variables>, context: MailContext) => Letter;
+}
+
+function template<Variables extends z.ZodObject>(definition: Template<Variables>): Template<Variables> {
+  return definition;
+}
+
+/** One line of the catalogue, such as the name of a niche. */
+const label = z
+  .string()
+  .min(1)
+  .max(200)
+  // oxlint-disable-next-line eslint/no-control-regex -- it may stand in a subject
+  .regex(/^[^\u0000-\u001f\u007f]*$/, 'one line');
+
+const lead_confirm = template({
+  version: 1,
+  urgent: true,
+  variables: z.strictObject({ lead_id: z.uuid(), nonce: z.int().min(1), niche_name: label }),
+  write: ({ lead_id, nonce, niche_name }, { publicUrl, confirmToken }) => ({
+    subject: `Please confirm your request: ${niche_name}`,
+    paragraphs: [
+      `You asked for offers for ${niche_name}. One click confirms that this address is yours; nobody gets your request before that.`,
+      'The link is good for 24 hours. If you did not ask for anything, ignore this mail.',
+    ],
+    link: { label: 'Confirm my request', url: `${publicUrl}/confirm#token=${confirmToken(lead_id, nonce)}` },
+  }),
+});
+
+const welcome = template({
+  version: 1,
+  variables: z.strictObject({}),
+  write: (_variables, { publicUrl }) => ({
+    subject: 'Welcome to Find Me a Hot Lead',
+    paragraphs: [
+      'Your provider account has been created.',
+      'Choose the niches and areas you serve, and add funds; leads then arrive in your inbox.',
+    ],
+    link: { label: 'Open your account', url: `${publicUrl}/` },
+  }),
+});
+
+const new_lead = template({
+  version: 1,
+  variables: z.strictObject({
+    assignment_id: z.uuid(),
+    niche_name: label,
+    level_name: label,
+    price_cents: z.int().min(0),
+  }),
+  write: ({ assignment_id, niche_name, level_name, price_cents }, { publicUrl }) => ({
+    subject: `New lead: ${niche_name} (${level_name})`,
+    paragraphs: [
+      `A new ${niche_name} lead is in your inbox. Level ${level_name}, ${dollars(price_cents)} charged to your balance.`,
+    ],
+    link: { label: 'Open the lead', url: `${publicUrl}/inbox/${assignment_id}` },
+  }),
+});
+
+const deposit_receipt = template({
+  version: 1,
+  variables: z.strictObject({
+    payment_id: z.uuid(),
+    amount_cents: z.int().min(1),
+    balance_after_cents: z.int().min(0),
+  }),
+  write: ({ payment_id, amount_cents, balance_after_cents }, { publicUrl }) => ({
+    subject: `Deposit received: ${dollars(amount_cents)}`,
+    paragraphs: [
+      `We credited ${dollars(amount_cents)} to your balance, which is now ${dollars(balance_after_cents)}.`,
+      `Payment ${payment_id}.`,
+    ],
+    link: { label: 'See your balance', url: `${publicUrl}/balance` },
+  }),
+});
+
+const low_balance = template({
+  version: 1,
+  variables: z.strictObject({ balance_cents: z.int().min(0), threshold_cents: z.int().min(0) }),
+  write: ({ balance_cents, threshold_cents }, { publicUrl }) => ({
+    subject: `Your balance is low: ${dollars(balance_cents)}`,
+    paragraphs: [
+      `Your balance fell below ${dollars(threshold_cents)}; it is now ${dollars(balance_cents)}.`,
+      'Subscriptions it cannot pay are paused, and resume by themselves when money arrives.',
+    ],
+    link: { label: 'Add funds', url: `${publicUrl}/balance` },
+  }),
+});
+
+const subscriptions_paused = template({
+  version: 1,
+  variables: z.strictObject({ count: z.int().min(1) }),
+  write: ({ count }, { publicUrl }) => ({
+    subject: `${counted(count, 'subscription')} paused: balance too low`,
+    paragraphs: [
+      `Your balance does not cover the price of ${counted(count, 'subscription')}, so they are paused.`,
+      'They resume by themselves when money arrives.',
+    ],
+    link: { label: 'Add funds', url: `${publicUrl}/balance` },
+  }),
+});
+
+const subscriptions_resumed = template({
+  version: 1,
+  variables: z.strictObject({ count: z.int().min(1) }),
+  write: ({ count }, { publicUrl }) => ({
+    subject: `${counted(count, 'subscription')} active again`,
+    paragraphs: [`Your balance covers ${counted(count, 'subscription')} again; leads arrive from now on.`],
+    link: { label: 'See your subscriptions', url: `${publicUrl}/subscriptions` },
+  }),
+});
+
+/** Every mail the marketplace sends. */
+export const templates = {
+  lead_confirm,
+  welcome,
+  new_lead,
+  deposit_receipt,
+  low_balance,
+  subscriptions_paused,
+  subscriptions_resumed,
+} as const;
+
+export type TemplateName = keyof typeof templates;
+export type VariablesOf<Name extends TemplateName> = z.infer<(typeof templates)[Name]['variables']>;

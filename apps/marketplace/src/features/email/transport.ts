@@ -1,0 +1,49 @@
+import { createTransport } from 'nodemailer';
+import type { RenderedMail } from './letter.ts';
+
+export interface OutgoingMail extends RenderedMail {
+  readonly from: string;
+  readonly to: string;
+  /** With its angle brackets; the same for every attempt at one mail. */
+  readonly messageId: string;
+}
+
+export interface MailTransport {
+  /** Resolves with the code of the server's acceptance (250). Rejects with what the SMTP client threw. */
+  send(mail: OutgoingMail, signal?: AbortSignal): Promise<{ smtpCode: number }>;
+  close(): void;
+}
+
+const patienceMs = 10_000;
+
+/** A pool of connections to `smtp://…` or `smtps://…`. Connects lazily, and waits at most 10 s for each step. */
+export function openTransport(smtpUrl: string): MailTransport {
+  const transporter = createTransport({
+    url: smtpUrl,
+    pool: true,
+    maxConnections: 5,
+    // The queue repeats failed mails; once here is for a kept connection that the server had closed.
+    maxRequeues: 1,
+    connectionTimeout: patienceMs,
+    greetingTimeout: patienceMs,
+    socketTimeout: patienceMs,
+    disableFileAccess: true,
+    disableUrlAccess: true,
+  });
+  return {
+    send: async ({ from, to, messageId, subject, text, html }, signal) => {
+      const info = await transporter.sendMail({
+        from,
+        to: { name: '', address: to },
+        messageId,
+        subject,
+        text,
+        html,
+        headers: { 'Auto-Submitted': 'auto-generated' },
+        ...(signal && { signal }),
+      });
+      return { smtpCode: Number.parseInt(info.response, 10) || 250 };
+    },
+    close: () => transporter.close(),
+  };
+}

@@ -1,0 +1,10 @@
+export { adminLeadRoutes } from './admin-routes.ts';
+export { confirmLead, expireUnconfirmed } from './confirm.ts';
+export { confirmToken } from './confirm-token.ts';
+export { underLead } from './correlation.ts';
+export { openNicheDirectory } from './niche-directory.ts';
+export { publicLeadRoutes } from './public-routes.ts';
+export { requeueApproved, requeueStuck, stampLateSales } from './requeue.ts';
+export { approveLead, rejectLead } from './review.ts';
+export { finishSale, type LeadForSale, lockLeadForSale, type SaleEnd, type SaleRecord } from './sale.ts';
+export { submitLead } from './submit.ts';

@@ -1,0 +1,85 @@
+import { type Database, idempotencyKey } from '@fmhl/ops';
+import type { FastifyInstance } from 'fastify';
+import type { ZodTypeProvider } from 'fastify-type-provider-zod';
+import type { Log } from '../../log.ts';
+import type { ProductMetrics } from '../../metrics.ts';
+import { confirmLead, resendConfirmation } from './confirm.ts';
+import { confirmation, confirmed, leadAccepted, leadParams, leadSubmission, mailSentAgain } from './contract.ts';
+import { type NicheDirectory, openNicheDirectory } from './niche-directory.ts';
+import { submitLead } from './submit.ts';
+
+export interface PublicLeadDeps {
+  readonly db: Database;
+  readonly metrics: Pick<ProductMetrics, 'leadsSubmitted'>;
+  readonly log: Log;
+  /** Hex; signs the links of the confirmation mails. */
+  readonly tokenKey: string;
+}
+
+const largestLeadBytes = 64 * 1024;
+
+/** The consumer's side: submit a lead, confirm it, ask for the link again. */
+export function publicLeadRoutes(app: FastifyInstance, deps: PublicLeadDeps): void {
+  submissionRoute(app, deps, openNicheDirectory(deps.db));
+  const routes = app.withTypeProvider<ZodTypeProvider>();
+  routes.route({
+    method: 'POST',
+    url: '/leads/confirm',
+    config: { access: 'public' },
+    bodyLimit: largestLeadBytes,
+    schema: {
+      tags: ['leads'],
+      summary: 'Confirm a lead by the token of its mail; again: the same answer',
+      body: confirmation,
+      response: { 200: confirmed },
+    },
+    handler: async (request) => {
+      const { id } = await deps.db.transaction((tx) => confirmLead(tx, request.body.token, deps));
+      return { id, status: 'pending_approval' as const };
+    },
+  });
+  routes.route({
+    method: 'POST',
+    url: '/leads/:id/resend',
+    config: { access: 'public' },
+    bodyLimit: largestLeadBytes,
+    schema: {
+      tags: ['leads'],
+      summary: 'Mail a new confirmation link, at most three times; the answer is always the same',
+      params: leadParams,
+      response: { 202: mailSentAgain },
+    },
+    handler: async (request, reply) => {
+      await deps.db.transaction((tx) => resendConfirmation(tx, request.params.id));
+      return reply.code(202).send({ ok: true });
+    },
+  });
+}
+
+function submissionRoute(app: FastifyInstance, deps: PublicLeadDeps, niches: NicheDirectory): void {
+  app.withTypeProvider<ZodTypeProvider>().route({
+    method: 'POST',
+    url: '/leads',
+    config: { access: 'public' },
+    bodyLimit: largestLeadBytes,
+    schema: {
+      tags: ['leads'],
+      summary: 'Submit a lead; with an `Idempotency-Key` a repeat gets the first answer',
+      body: leadSubmission,
+      response: { 202: leadAccepted },
+    },
+    handler: async (request, reply) => {
+      const { headers, ip, body } = request;
+      const input = {
+        submission: body,
+        key: idempotencyKey(request),
+        ip,
+        userAgent: headers['user-agent'],
+        pageUrl: headers.referer,
+      };
+      const { lead, replayed } = await submitLead(input, { ...deps, niches });
+      if (replayed) reply.header('idempotency-replayed', 'true');
+      return reply.code(202).send(lead);
+    },
+  });
+}
