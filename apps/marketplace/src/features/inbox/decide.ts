@@ -1,4 +1,4 @@
-import { type Actor, appendEvents, audit, type Tx } from '@fmhl/ops';
+import { type Actor, adoptCorrelation, appendEvents, audit, type Tx } from '@fmhl/ops';
 import { refuse } from '../../errors.ts';
 import type { Log } from '../../log.ts';
 import { insertDecision, type Mark, readDecision } from './queries.ts';
@@ -20,6 +20,7 @@ export async function decide(tx: Tx, input: Decision, { log }: { log: Log }): Pr
   const { assignmentId, providerId, decision } = input;
   const mark = await insertDecision(tx, { assignmentId, providerId, decision, reason: input.reason });
   if (!mark) return { ...(await standing(tx, input)), changed: false };
+  adoptCorrelation(mark.correlation_id);
   await audit(tx, {
     actor: input.actor,
     action: 'assignment.decided',

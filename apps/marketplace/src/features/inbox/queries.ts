@@ -104,12 +104,19 @@ export interface Mark {
   version: number;
 }
 
-/** Writes a decision where there is none. Undefined when there is one, or when the provider did not buy the lead. */
+interface CorrelatedWithLead {
+  correlation_id: string;
+}
+
+/**
+ * Writes a decision where there is none, and answers it with the correlation of the lead. Undefined when there is one, or when
+ * the provider did not buy the lead.
+ */
 export async function insertDecision(
   tx: Queryable,
   decided: { assignmentId: string; providerId: string; decision: Mark['decision']; reason: string | undefined },
-): Promise<Mark | undefined> {
-  const { rows } = await tx.query<Mark>(sql`
+): Promise<(Mark & CorrelatedWithLead) | undefined> {
+  const { rows } = await tx.query<Mark & CorrelatedWithLead>(sql`
     insert into inbox_mark (assignment_id, decision, decided_at, decline_reason)
     select id, ${decided.decision}, clock_timestamp(), ${decided.reason ?? null}
     from v_assignment where id = ${decided.assignmentId}::uuid and provider_id = ${decided.providerId}::uuid
@@ -117,7 +124,8 @@ export async function insertDecision(
     set decision = excluded.decision, decided_at = excluded.decided_at, decline_reason = excluded.decline_reason,
         version = inbox_mark.version + 1, updated_at = clock_timestamp()
     where inbox_mark.decision is null
-    returning decision, decided_at, version`);
+    returning decision, decided_at, version,
+      (select l.correlation_id from v_assignment a join v_lead l on l.id = a.lead_id where a.id = assignment_id) as correlation_id`);
   return rows[0];
 }
 
