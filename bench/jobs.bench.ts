@@ -6,7 +6,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import { openSync } from 'node:fs';
-import { type ConnectionOptions, Worker } from 'bullmq';
+import { Worker } from 'bullmq';
 import { z } from 'zod';
 import { noFailpoints } from '../packages/ops/src/failpoints/index.ts';
 import { createLogger } from '../packages/ops/src/logging/index.ts';
@@ -164,7 +164,7 @@ async function fillUnrecorded({ queues, jobs }: Bench): Promise<void> {
 async function measureBare({ connect, prefix, jobs }: Bench): Promise<number> {
   const connection = connect();
   const worker = new Worker('noop', async () => ({ ok: 1 }), {
-    connection: connection as ConnectionOptions,
+    connection,
     prefix,
     concurrency,
     autorun: false,

@@ -13,8 +13,9 @@ export type Figure = {
 };
 
 export type RunOptions = {
-  /** How many seeds a proof tries. */
+  /** How many seeds a proof tries, from `firstSeed` on. */
   seeds: number;
+  firstSeed: number;
   /** Ask for a short run, to see that it works. */
   quick: boolean;
   say: (line: string) => void;
@@ -76,18 +77,25 @@ function readable(value: number): string {
   return Math.abs(value) >= 100 ? Math.round(value).toLocaleString('en-US') : value.toPrecision(3);
 }
 
-type Options = { seeds: number; quick: boolean; json: boolean };
+type Options = { seeds: number; firstSeed: number; quick: boolean; json: boolean };
 
 /** Prints what is wrong with the arguments, sets exit code 2 and gives undefined when they cannot be read. */
 function readOptions(args: string[]): Options | undefined {
   try {
     const { values } = parseArgs({
       args,
-      options: { seeds: { type: 'string', default: '20' }, quick: { type: 'boolean' }, json: { type: 'boolean' } },
+      options: {
+        seeds: { type: 'string' },
+        seed: { type: 'string' },
+        quick: { type: 'boolean' },
+        json: { type: 'boolean' },
+      },
     });
-    const seeds = Number(values.seeds);
-    if (!Number.isInteger(seeds) || seeds < 1) throw new TypeError('--seeds takes a whole number of at least 1');
-    return { seeds, quick: values.quick === true, json: values.json === true };
+    const { seed, seeds = seed === undefined ? '20' : '1' } = values;
+    const firstSeed = Number(seed ?? '1');
+    for (const [flag, value] of Object.entries({ '--seeds': Number(seeds), '--seed': firstSeed }))
+      if (!Number.isInteger(value) || value < 1) throw new TypeError(`${flag} takes a whole number of at least 1`);
+    return { seeds: Number(seeds), firstSeed, quick: values.quick === true, json: values.json === true };
   } catch (error) {
     console.error(error instanceof Error ? error.message : error);
     process.exitCode = 2;

@@ -11,8 +11,8 @@ export type Slices = {
 
 /** A slice of the library may import the slices of lower levels. */
 const levels: string[][] = [
-  ['postgres', 'redis', 'logging', 'metrics', 'refusals', 'loops', 'failpoints'],
-  ['audit', 'leases'],
+  ['postgres', 'redis', 'logging', 'metrics', 'refusals', 'failpoints'],
+  ['audit', 'leases', 'loops'],
   ['queues', 'idempotency'],
   ['events', 'schedules'],
   ['dead-letters', 'health'],

@@ -19,8 +19,17 @@ export function actorOf(request: FastifyRequest): Actor {
 /** What each role may do. Operations of the plane keep the names the library gives them. */
 export const permissionsOf: Readonly<Record<string, readonly string[]>> = {
   admin: [
-    'lead.read', 'lead.review', 'provider.read', 'provider.write', 'catalogue.write', 'money.read', 'money.write',
-    'report.read', 'report.export', 'user.write', 'queue.read',
+    'lead.read',
+    'lead.review',
+    'provider.read',
+    'provider.write',
+    'catalogue.write',
+    'money.read',
+    'money.write',
+    'report.read',
+    'report.export',
+    'user.write',
+    'queue.read',
   ],
   provider: ['portal.use'],
 };

@@ -1,10 +1,6 @@
-import { randomUUID } from 'node:crypto';
-import { hostname } from 'node:os';
 import {
   armFailpoint,
   type Authorize,
-  createLogger,
-  createMetrics,
   type Database,
   type Handlers,
   type Ops,
@@ -19,70 +15,64 @@ import { openDistributionHandler, readSales } from './features/distribution/inde
 import { type MailTransport, openEmailHandler, openTransport } from './features/email/index.ts';
 import { confirmToken, requeueApproved } from './features/leads/index.ts';
 import { createProvider } from './features/subscriptions/index.ts';
-import type { Log } from './log.ts';
-import { type AppMetrics, bindProductMetrics, catalogue } from './metrics.ts';
+import { bindProductMetrics } from './metrics.ts';
 import { queues } from './queues.ts';
 import { openSweeper } from './sweeper.ts';
-import { commit, version } from './version.ts';
+import { openTelemetry, type TelemetryOptions } from './telemetry.ts';
+import { version } from './version.ts';
 
 export type App = ReturnType<typeof openApp>;
 
 /** A configuration whose servers and key are known. */
 export type ReadyConfig = Config & { databaseUrl: string; redisUrl: string; smtpUrl: string; tokenKey: string };
 
-/** Where log lines go when not to standard output. */
-export interface AppOptions {
-  readonly role: string;
-  readonly logTo?: { write(line: string): unknown };
-}
-
 /** Builds everything of one process, once. Nothing runs yet, and nothing is connected. */
-export function openApp(config: ReadyConfig, { role, logTo }: AppOptions) {
+export function openApp(config: ReadyConfig, options: TelemetryOptions) {
   const now = () => new Date();
-  const metrics: AppMetrics = createMetrics({
-    enabled: config.metricsEnabled,
-    catalogue,
-    queues: queues.map(({ name }) => name),
-    version,
-    commit,
-    onCollectorFailure: (collector, error) => log.warn('metrics_collector_failed', { collector, error: String(error) }),
-  });
-  const log: Log = createLogger({
-    level: config.logLevel,
-    format: config.logFormat,
-    service: `fmhl-${role}`,
-    version,
-    instance: hostname(),
-    bootId: randomUUID(),
-    ...(config.logSampleRate !== undefined && { sampleRate: config.logSampleRate }),
-    ...(logTo && { destination: logTo }),
-    onSuppressed: (reason) => metrics.counter('logs_suppressed_total').labels({ reason }).inc(),
-  });
+  const { metrics, log } = openTelemetry(config, options);
+  const { role } = options;
   const poolWait = metrics.histogram('pg_pool_wait_ms');
   const db: Database = openDatabase({
     url: config.databaseUrl,
     poolSize: config.pgPoolSize,
     applicationName: `fmhl-${role}`,
     onPoolWait: (ms) => poolWait.observe(ms),
-    onError: (error) => log.warn('postgres_error', { error: { type: error.name, message: error.message, stack: '', code: null } }),
+    onError: (error) =>
+      log.warn('postgres_error', { error: { type: error.name, message: error.message, stack: '', code: null } }),
   });
   const authorize: Authorize = openAuthorizer({ db, now });
-  const failpoint = armFailpoint(config.failpoint, (name) => log.warn('failpoint_hit', { name }));
+  const failpoint = armFailpoint(config.failpoint, (name) => log.warn('failpoint_hit', { failpoint: name }));
   const ops: Ops = openOps({
-    db, log, metrics, authorize, version, failpoint,
+    db,
+    log,
+    metrics,
+    authorize,
+    version,
+    failpoint,
     redisUrl: config.redisUrl,
     queues,
     prefix: '{fmhl}',
     jobLockMs: config.jobLockMs,
     reconcileAfterMs: config.reconcileAfterMs,
     reconcileEveryMs: config.reconcileEveryMs,
+    leaseMs: config.leaseMs,
   });
   const product = bindProductMetrics(metrics);
   const passwords = openPasswords();
   let transport: MailTransport | undefined;
   const deps = { db, log, metrics: product, now };
   return {
-    config, role, version, now, log, metrics, product, db, ops, authorize, passwords,
+    config,
+    role,
+    version,
+    now,
+    log,
+    metrics,
+    product,
+    db,
+    ops,
+    authorize,
+    passwords,
     authDeps: { ...deps, passwords, createProvider },
     leadDeps: { ...deps, tokenKey: config.tokenKey, readSales },
     subscriptionDeps: { ...deps, passwords, setLowBalance, requeueApproved },
@@ -93,7 +83,14 @@ export function openApp(config: ReadyConfig, { role, logTo }: AppOptions) {
     handlers(): Handlers {
       transport ??= openTransport(config.smtpUrl);
       const tokens = (leadId: string, nonce: number) => confirmToken(config.tokenKey, { leadId, nonce });
-      const email = openEmailHandler({ db, log, transport, from: config.mailFrom, publicUrl: config.publicUrl, confirmToken: tokens });
+      const email = openEmailHandler({
+        db,
+        log,
+        transport,
+        from: config.mailFrom,
+        publicUrl: config.publicUrl,
+        confirmToken: tokens,
+      });
       const concurrency = config.workerConcurrency;
       return {
         distribute_lead: { handler: openDistributionHandler(deps), concurrency },

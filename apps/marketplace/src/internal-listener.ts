@@ -18,7 +18,10 @@ export function internalListener(app: App, { needs, anyPort }: { needs: readonly
         ({ port } = await listener.start());
       } catch (error) {
         if (!(error instanceof PortTaken)) throw error;
-        if (!anyPort) throw new ConfigError([`METRICS_PORT: port ${metricsPort} is in use; choose another with METRICS_PORT=<port>`]);
+        if (!anyPort)
+          throw new ConfigError([
+            `METRICS_PORT: port ${metricsPort} is in use; choose another with METRICS_PORT=<port>`,
+          ]);
         listener = open(0);
         ({ port } = await listener.start());
       }

@@ -44,16 +44,62 @@ export const catalogue = {
     leads_submitted_total: flow('counter', 'Leads stored, test leads apart', 'leads', 'api, after commit'),
     leads_approved_total: flow('counter', 'Leads approved', 'leads', 'api, after commit'),
     assignments_created_total: flow('counter', 'Leads sold to a provider', 'assignments', 'worker, after commit'),
-    assignments_skipped_insufficient_balance_total: flow('counter', 'Candidates paused because their balance did not cover the price', 'candidates', 'worker, after commit'),
-    distribution_duration_ms: { ...flow('histogram', 'One attempt to sell a lead, failed ones too', 'ms', 'worker'), thresholds: [2_000] },
-    distribution_candidates: { ...flow('histogram', 'Subscriptions examined for one lead', 'rows', 'worker'), buckets: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000] },
-    distribution_lock_retries_total: flow('counter', 'Sales tried again in place after a lock conflict', 'tries', 'worker'),
-    level_sweeps_total: flow('counter', 'Levels whose unaffordable subscriptions were paused at once', 'sweeps', 'worker, after commit'),
-    lead_assignment_latency_ms: { ...flow('histogram', 'From approval to the commit of the sale', 'ms', 'worker, after commit'), buckets: latencyBuckets },
-    lead_assignment_verdicts_total: { ...flow('counter', 'Approved leads by whether they were decided within 60 s', 'leads', 'worker; scheduler for late ones'), labels: { verdict: ['in_time', 'late'] } },
-    inbox_query_duration_ms: { ...flow('histogram', 'One inbox query, the wait for a connection included', 'ms', 'api'), thresholds: [1_000] },
-    billing_operation_duration_ms: { ...flow('histogram', 'One operation on money', 'ms', 'the process that runs it'), labels: { operation: billingOperations } },
-    billing_failures_total: { ...flow('counter', 'Operations on money that failed; too little balance is not one', 'failures', 'the process that runs it'), labels: { operation: billingOperations, reason: ['charge_mismatch', 'error'] } },
+    assignments_skipped_insufficient_balance_total: flow(
+      'counter',
+      'Candidates paused because their balance did not cover the price',
+      'candidates',
+      'worker, after commit',
+    ),
+    distribution_duration_ms: {
+      ...flow('histogram', 'One attempt to sell a lead, failed ones too', 'ms', 'worker'),
+      thresholds: [2_000],
+    },
+    distribution_candidates: {
+      ...flow('histogram', 'Subscriptions examined for one lead', 'rows', 'worker'),
+      buckets: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000],
+    },
+    distribution_lock_retries_total: flow(
+      'counter',
+      'Sales tried again in place after a lock conflict',
+      'tries',
+      'worker',
+    ),
+    level_sweeps_total: flow(
+      'counter',
+      'Levels whose unaffordable subscriptions were paused at once',
+      'sweeps',
+      'worker, after commit',
+    ),
+    lead_assignment_latency_ms: {
+      ...flow('histogram', 'From approval to the commit of the sale', 'ms', 'worker, after commit'),
+      buckets: latencyBuckets,
+    },
+    lead_assignment_verdicts_total: {
+      ...flow(
+        'counter',
+        'Approved leads by whether they were decided within 60 s',
+        'leads',
+        'worker; scheduler for late ones',
+      ),
+      labels: { verdict: ['in_time', 'late'] },
+    },
+    inbox_query_duration_ms: {
+      ...flow('histogram', 'One inbox query, the wait for a connection included', 'ms', 'api'),
+      thresholds: [1_000],
+    },
+    billing_operation_duration_ms: {
+      ...flow('histogram', 'One operation on money', 'ms', 'the process that runs it'),
+      labels: { operation: billingOperations },
+    },
+    billing_failures_total: {
+      ...flow(
+        'counter',
+        'Operations on money that failed; too little balance is not one',
+        'failures',
+        'the process that runs it',
+      ),
+      labels: { operation: billingOperations, reason: ['charge_mismatch', 'error'] },
+    },
   }),
 };
 
@@ -74,7 +120,10 @@ export function bindProductMetrics(metrics: AppMetrics): ProductMetrics {
     distributionLockRetries: metrics.counter('distribution_lock_retries_total'),
     levelSweeps: metrics.counter('level_sweeps_total'),
     leadAssignmentLatencyMs: metrics.histogram('lead_assignment_latency_ms'),
-    leadAssignmentVerdicts: { in_time: verdicts.labels({ verdict: 'in_time' }), late: verdicts.labels({ verdict: 'late' }) },
+    leadAssignmentVerdicts: {
+      in_time: verdicts.labels({ verdict: 'in_time' }),
+      late: verdicts.labels({ verdict: 'late' }),
+    },
     inboxQueryDurationMs: metrics.histogram('inbox_query_duration_ms'),
     billingOperationDurationMs: {
       charge: durations.labels({ operation: 'charge' }),

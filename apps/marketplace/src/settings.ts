@@ -231,6 +231,12 @@ export const settings = {
     default: '60000',
     describe: 'Milliseconds between two looks for such jobs.',
   },
+  leaseMs: {
+    env: 'LEASE_MS',
+    schema: milliseconds(1000),
+    default: '15000',
+    describe: 'Milliseconds after which another scheduler takes over from a silent one.',
+  },
   nodeEnv: {
     env: 'NODE_ENV',
     schema: choice(['development', 'production', 'test']),

@@ -29,9 +29,12 @@ export function openSweeper({ db, log, metrics, appMetrics, now }: SweeperDeps):
       const expired = await db.transaction((tx) => expireUnconfirmed(tx, { now: now(), limit }, { log }));
       const stuck = await db.transaction((tx) => requeueStuck(tx, { limit }));
       const late = await db.transaction((tx) => stampLateSales(tx, { limit }, { metrics }));
-      const sessions = await db.query(sql`delete from identity.session where expires_at < clock_timestamp() - interval '7 days'`);
+      const sessions = await db.query(
+        sql`delete from identity.session where expires_at < clock_timestamp() - interval '7 days'`,
+      );
       if (stuck > 0) requeued.inc(stuck);
-      if (expired + stuck + late > 0) log.info('sweeper_ran', { expired, requeued: stuck, late, sessions: sessions.rowCount });
+      if (expired + stuck + late > 0)
+        log.info('sweeper_ran', { expired, requeued: stuck, late, sessions: sessions.rowCount });
       return { more: Math.max(expired, stuck, late) === limit };
     },
   });

@@ -1,4 +1,5 @@
 import { type MigrationState, openMigrator, type Runnable } from '@fmhl/ops';
+import type { FastifyInstance } from 'fastify';
 import { type App, openApp, type ReadyConfig } from './app.ts';
 import { type Config, publicUrlOf } from './config.ts';
 import { requireDatabase } from './connect-faults.ts';
@@ -51,7 +52,11 @@ async function serve(app: App, embedded: Embedded): Promise<number> {
   const provider = config.empty ? undefined : await seedDemoWorld(app);
   const { mailbox } = embedded;
   const api = apiRole(app, {
-    ...(mailbox && { extend: async (server) => void (await server.register(mailboxRoutes(mailbox))) }),
+    ...(mailbox && {
+      extend: async (server: FastifyInstance) => {
+        await server.register(mailboxRoutes(mailbox));
+      },
+    }),
     pages: mailbox ? [{ href: '/mailbox', text: 'every mail that was sent' }] : [],
   });
   const metrics = internalListener(app, { needs: ['database', 'redis'], anyPort: true });

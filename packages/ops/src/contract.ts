@@ -1,6 +1,14 @@
 import { z } from 'zod';
 
-export { type ErrorCode, type ErrorCodes, opsErrors, Refusal, refusals, refuse, statusTexts } from './refusals/index.ts';
+export {
+  type ErrorCode,
+  type ErrorCodes,
+  opsErrors,
+  Refusal,
+  refusals,
+  refuse,
+  statusTexts,
+} from './refusals/index.ts';
 
 /** One queue of `GET /queues`. Counts of jobs; ages in seconds. */
 export const queueRow = z.object({

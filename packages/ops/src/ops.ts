@@ -29,8 +29,6 @@ import {
 } from './queues/index.ts';
 import { connectRedis, withDeadline, workerConnection } from './redis/index.ts';
 
-
-
 export interface OpsOptions {
   /** The application's own pool; the plane keeps its tables in schema `ops` of the same database. */
   readonly db: Database;
@@ -67,7 +65,9 @@ export interface OpsOptions {
 }
 
 /** Handlers by queue name. A queue without one is not worked on by this process. */
-export type Handlers = Readonly<Record<string, JobHandler<never> | { handler: JobHandler<never>; concurrency: number }>>;
+export type Handlers = Readonly<
+  Record<string, JobHandler<never> | { handler: JobHandler<never>; concurrency: number }>
+>;
 
 /** The operations plane of one process. Roles run what they need of it. */
 export interface Ops {
@@ -108,8 +108,9 @@ export function openOps(options: OpsOptions): Ops {
   const processId = randomUUID();
   const registry = createRegistry(options.queues);
   const log = options.log ?? defaultLog(version, processId);
-  const metrics = options.metrics ?? createMetrics({ enabled: true, catalogue: opsCatalogue(), queues: registry.names, version, commit: 'unknown' });
-  const onError = (error: Error) => log.warn('redis_error', { error: { type: error.name, message: error.message, stack: '', code: null } });
+  const metrics = options.metrics ?? defaultMetrics(version, registry);
+  const onError = (error: Error) =>
+    log.warn('redis_error', { error: { type: error.name, message: error.message, stack: '', code: null } });
   const connection = { url: options.redisUrl, onError };
   const redis = connectRedis(connection);
   const queues = openRedisQueues(redis, registry, prefix);
@@ -124,7 +125,8 @@ export function openOps(options: OpsOptions): Ops {
     },
   });
   watchStocks({ db, redis, metrics, registry, overview });
-  const lease = (name: string) => openLease(db, { name, holder: processId, ...(options.leaseMs !== undefined && { ttlMs: options.leaseMs }) });
+  const lease = (name: string) =>
+    openLease(db, { name, holder: processId, ...(options.leaseMs !== undefined && { ttlMs: options.leaseMs }) });
   const common = { db, queues, registry, log, metrics, failpoint, onDeath, workerId: processId };
   return {
     registry,
@@ -137,9 +139,10 @@ export function openOps(options: OpsOptions): Ops {
     http: adminRoutes({ overview, web: { log, metrics, authorize: options.authorize } }),
     worker: (handlers) =>
       openWorker(workerQueues(registry, handlers), {
-        db, log, metrics, prefix, version, failpoint, onDeath,
+        ...common,
+        prefix,
+        version,
         connect: () => workerConnection(connection),
-        workerId: processId,
         lockMs: options.jobLockMs ?? 30_000,
         stopWithinMs: options.stopWithinMs ?? 25_000,
       }),
@@ -171,13 +174,25 @@ async function checkQueues(registry: QueueRegistry, queues: RedisQueues, overvie
 }
 
 function defaultLog(version: string, processId: string): Logger {
-  return createLogger({ level: 'info', format: 'json', service: 'app', version, instance: hostname(), bootId: processId });
+  return createLogger({
+    level: 'info',
+    format: 'json',
+    service: 'app',
+    version,
+    instance: hostname(),
+    bootId: processId,
+  });
+}
+
+function defaultMetrics(version: string, { names }: QueueRegistry): Metrics {
+  return createMetrics({ enabled: true, catalogue: opsCatalogue(), queues: names, version, commit: 'unknown' });
 }
 
 function workerQueues(registry: QueueRegistry, handlers: Handlers) {
   return Object.entries(handlers).map(([name, given]) => {
     const queue = registry.get(registry.resolve(name) ?? '');
-    if (!queue) throw new TypeError(`a handler for "${name}", which is no queue; there are ${registry.names.join(', ')}`);
+    if (!queue)
+      throw new TypeError(`a handler for "${name}", which is no queue; there are ${registry.names.join(', ')}`);
     const { handler, concurrency } = typeof given === 'function' ? { handler: given, concurrency: 4 } : given;
     // The payload was checked against the kind's schema, so the handler gets what its type says.
     return { queue, handler: handler as JobHandler, concurrency };

@@ -39,5 +39,6 @@ export function checkAccess(access: Access, authorization: Authorization | undef
   if (access.secondFactor === undefined) return;
   const { secondFactorAt } = authorization;
   if (!secondFactorAt) throw refuse('mfa_required');
-  if (access.secondFactor === 'fresh' && now.getTime() - secondFactorAt.getTime() > freshForMs) throw refuse('mfa_stale');
+  if (access.secondFactor === 'fresh' && now.getTime() - secondFactorAt.getTime() > freshForMs)
+    throw refuse('mfa_stale');
 }

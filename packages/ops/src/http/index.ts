@@ -1,7 +1,14 @@
 export { type Access, type Authorization, type Authorize, checkAccess, freshForMs } from './access.ts';
 export { adminRoutes } from './admin.ts';
 export { jsonBody } from './json-body.ts';
-export { PortTaken, probeListener, type ProbeListener, type ProbeListenerOptions, type ProbeOptions, probes } from './probes.ts';
+export {
+  PortTaken,
+  probeListener,
+  type ProbeListener,
+  type ProbeListenerOptions,
+  type ProbeOptions,
+  probes,
+} from './probes.ts';
 export { answerError } from './problem.ts';
 export { web, type WebOptions } from './web.ts';
 export { idempotencyKey, write, type WriteOptions } from './write.ts';

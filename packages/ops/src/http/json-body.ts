@@ -16,7 +16,9 @@ export function jsonBody(app: FastifyInstance): void {
     const text = body.toString();
     if (text.trim() === '') return done(null, undefined);
     if (depthOf(text) > deepestBody) {
-      return done(refuse('validation_failed', { faults: [{ at: 'body', message: `nests deeper than ${deepestBody}` }] }));
+      return done(
+        refuse('validation_failed', { faults: [{ at: 'body', message: `nests deeper than ${deepestBody}` }] }),
+      );
     }
     return parse(request, text, done);
   });

@@ -36,7 +36,8 @@ function fromFastify(error: FastifyError, request: FastifyRequest): Refusal | un
   }
   if (error.code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') return refuse('media_type');
   const status = error.statusCode ?? 500;
-  if (status >= 400 && status < 500) return refuse('validation_failed', { faults: [{ at: 'body', message: 'must be JSON' }] });
+  if (status >= 400 && status < 500)
+    return refuse('validation_failed', { faults: [{ at: 'body', message: 'must be JSON' }] });
   return undefined;
 }
 

@@ -38,7 +38,8 @@ export function web(app: FastifyInstance, options: WebOptions): void {
   app.decorateRequest('authorization', undefined);
   app.decorateRequest('running');
   app.addHook('onRoute', (route) => {
-    if (route.config?.access === undefined) throw new TypeError(`route ${String(route.method)} ${route.url} names no access`);
+    if (route.config?.access === undefined)
+      throw new TypeError(`route ${String(route.method)} ${route.url} names no access`);
   });
   app.addHook('onRequest', (request, reply, next) => {
     request.running = contextOf(request);
@@ -50,7 +51,8 @@ export function web(app: FastifyInstance, options: WebOptions): void {
     if (access === 'public') return;
     request.authorization = await authorize(request);
     const asked = acceptCorrelationId(request.headers['x-correlation-id']);
-    if (asked && request.authorization) request.running = new RunningContext({ ...request.running.current, correlationId: asked });
+    if (asked && request.authorization)
+      request.running = new RunningContext({ ...request.running.current, correlationId: asked });
     checkAccess(access, request.authorization, now());
   });
   // Parsing a body leaves the asynchronous context of the request; this hook, the next after it, enters it again.

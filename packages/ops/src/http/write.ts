@@ -38,5 +38,7 @@ export function idempotencyKey(request: FastifyRequest): string | undefined {
   const header = request.headers['idempotency-key'];
   if (header === undefined) return undefined;
   if (typeof header === 'string' && /^[A-Za-z0-9_-]{8,64}$/.test(header)) return header;
-  throw refuse('validation_failed', { faults: [{ at: 'headers.idempotency-key', message: '8–64 of A–Z a–z 0–9 _ -' }] });
+  throw refuse('validation_failed', {
+    faults: [{ at: 'headers.idempotency-key', message: '8–64 of A–Z a–z 0–9 _ -' }],
+  });
 }

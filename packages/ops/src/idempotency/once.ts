@@ -62,7 +62,12 @@ interface StoredAnswer {
 class ClaimWaited extends Error {}
 
 /** Inserts the key or, when another transaction holds it, waits for that one's end and reads its answer. */
-async function claim(tx: Tx, scope: OnceScope & { key: string }, sha: string, lockTimeoutMs: number): Promise<StoredAnswer | undefined> {
+async function claim(
+  tx: Tx,
+  scope: OnceScope & { key: string },
+  sha: string,
+  lockTimeoutMs: number,
+): Promise<StoredAnswer | undefined> {
   await tx.query(sql`select set_config('lock_timeout', ${`${waitForFirstMs}ms`}, true)`);
   const mine = await tx
     .query(sql`
@@ -87,8 +92,10 @@ function replay<Body>(stored: StoredAnswer, sha: string): Answer<Body> {
 
 /** JSON with the keys of every object in order, so that the same request has the same hash however it was written. */
 export function canonical(value: unknown): string {
-  return JSON.stringify(value, (_key, inner: unknown) => {
-    if (typeof inner !== 'object' || inner === null || Array.isArray(inner)) return inner;
-    return Object.fromEntries(Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : 1)));
-  }) ?? 'null';
+  return (
+    JSON.stringify(value, (_key, inner: unknown) => {
+      if (typeof inner !== 'object' || inner === null || Array.isArray(inner)) return inner;
+      return Object.fromEntries(Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : 1)));
+    }) ?? 'null'
+  );
 }

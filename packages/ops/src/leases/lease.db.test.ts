@@ -11,7 +11,8 @@ beforeAll(async () => {
 afterAll(() => plane.close());
 
 const lease = (name: string, ttlMs = 15_000) => openLease(plane.db, { name, holder: randomUUID(), ttlMs });
-const term = async (name: string) => (await plane.db.query<{ term: number }>(sql`select term from ops.lease where name = ${name}`)).rows[0]?.term;
+const term = async (name: string) =>
+  (await plane.db.query<{ term: number }>(sql`select term from ops.lease where name = ${name}`)).rows[0]?.term;
 
 describe('a lease', () => {
   it('has one holder among many who ask at once', async () => {

@@ -60,7 +60,10 @@ export function openLease(db: Database, options: LeaseOptions): Lease {
 }
 
 /** Renews one's own lease or takes an expired one, with the next term. All times are the database's. */
-async function acquire(db: Database, lease: { name: string; holder: string; ttlMs: number }): Promise<number | undefined> {
+async function acquire(
+  db: Database,
+  lease: { name: string; holder: string; ttlMs: number },
+): Promise<number | undefined> {
   const { rows } = await db.query<{ term: number }>(sql`
     insert into ops.lease as l (name, holder, term, expires_at)
     values (${lease.name}, ${lease.holder}, 1, clock_timestamp() + ${lease.ttlMs} * interval '1 ms')

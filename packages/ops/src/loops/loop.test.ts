@@ -6,7 +6,12 @@ const longMs = 60_000;
 describe('a loop', () => {
   it('runs again at once while there is more, then pauses', async () => {
     let left = 3;
-    const loop = repeating({ name: 'test', everyMs: longMs, onError: () => {}, runOnce: async () => ({ more: --left > 0 }) });
+    const loop = repeating({
+      name: 'test',
+      everyMs: longMs,
+      onError: () => {},
+      runOnce: async () => ({ more: --left > 0 }),
+    });
     await loop.start();
     await vi.waitFor(() => expect(left).toBe(0));
     await loop.stop();
@@ -17,7 +22,9 @@ describe('a loop', () => {
     let passes = 0;
     const first = Promise.withResolvers<void>();
     const loop = repeating({
-      name: 'test', everyMs: longMs, onError: () => {},
+      name: 'test',
+      everyMs: longMs,
+      onError: () => {},
       runOnce: async () => {
         passes += 1;
         if (passes === 1) await first.promise;
@@ -37,7 +44,10 @@ describe('a loop', () => {
     const errors: unknown[] = [];
     let passes = 0;
     const loop = repeating({
-      name: 'test', everyMs: 1, pauseAfterErrorMs: 1, onError: (error) => errors.push(error),
+      name: 'test',
+      everyMs: 1,
+      pauseAfterErrorMs: 1,
+      onError: (error) => errors.push(error),
       runOnce: async () => {
         if (++passes === 1) throw new Error('once');
         return { more: false };
@@ -53,7 +63,9 @@ describe('a loop', () => {
     let finished = false;
     const begun = Promise.withResolvers<void>();
     const loop = repeating({
-      name: 'test', everyMs: longMs, onError: () => {},
+      name: 'test',
+      everyMs: longMs,
+      onError: () => {},
       runOnce: async () => {
         begun.resolve();
         await new Promise((resolve) => setTimeout(resolve, 20));

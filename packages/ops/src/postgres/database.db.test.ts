@@ -19,7 +19,8 @@ beforeEach(async () => {
   await db.query(sql`insert into account values (1, 100), (2, 200)`);
 });
 
-const cents = async (id: number) => (await db.query<{ cents: number }>(sql`select cents from account where id = ${id}`)).rows[0]?.cents;
+const cents = async (id: number) =>
+  (await db.query<{ cents: number }>(sql`select cents from account where id = ${id}`)).rows[0]?.cents;
 
 describe('a transaction', () => {
   it('commits what it returns from, and then runs what waits for the commit', async () => {
@@ -63,7 +64,12 @@ describe('a transaction', () => {
   });
 
   it('gives its connection back, also after a failure', async () => {
-    for (let at = 0; at < 10; at += 1) await db.transaction(async () => { throw new Error('no'); }).catch(() => {});
+    for (let at = 0; at < 10; at += 1)
+      await db
+        .transaction(async () => {
+          throw new Error('no');
+        })
+        .catch(() => {});
     expect(db.connections.waiting).toBe(0);
     expect(await cents(2)).toBe(200);
   });
@@ -71,7 +77,9 @@ describe('a transaction', () => {
   it('waits no longer for a lock than it says', async () => {
     await db.transaction(async (tx) => {
       await tx.query(sql`update account set cents = 1 where id = 1`);
-      const other = db.transaction((second) => second.query(sql`update account set cents = 2 where id = 1`), { lockTimeoutMs: 50 });
+      const other = db.transaction((second) => second.query(sql`update account set cents = 2 where id = 1`), {
+        lockTimeoutMs: 50,
+      });
       const error: unknown = await other.catch((thrown: unknown) => thrown);
       expect(databaseFailure(error)).toBe('conflict');
     });
@@ -99,7 +107,9 @@ describe('values', () => {
 
   it('gives each text of a prepared statement a name of its own', () => {
     expect(prepared('a', sql`select ${1}`)).toMatchObject({ name: expect.stringMatching(/^a:/), values: [1] });
-    const names = [sql`select ${1}`, sql`select ${2}`, sql`select ${1}, ${2}`].map((one) => (prepared('a', one) as { name: string }).name);
+    const names = [sql`select ${1}`, sql`select ${2}`, sql`select ${1}, ${2}`].map(
+      (one) => (prepared('a', one) as { name: string }).name,
+    );
     expect(names[0]).toBe(names[1]);
     expect(names[0]).not.toBe(names[2]);
   });

@@ -104,7 +104,7 @@ export function openDatabase(options: DatabaseOptions): Database {
     lock_timeout: options.lockTimeoutMs ?? 10_000,
     idle_in_transaction_session_timeout: options.idleInTransactionTimeoutMs ?? 20_000,
     keepAlive: true,
-    types: types as pg.CustomTypesConfig,
+    types,
   });
   pool.on('error', (error) => options.onError?.(error));
   // The pool listens to idle connections only: one that is lost between two statements of a transaction would end the process.
@@ -200,7 +200,8 @@ function beginStatement(options: TransactionOptions): string {
   if (options.isolation) parts.push(`isolation level ${options.isolation}`);
   if (options.readOnly) parts.push('read only');
   const settings = [];
-  if (options.lockTimeoutMs !== undefined) settings.push(`set local lock_timeout = ${Math.trunc(options.lockTimeoutMs)}`);
+  if (options.lockTimeoutMs !== undefined)
+    settings.push(`set local lock_timeout = ${Math.trunc(options.lockTimeoutMs)}`);
   if (options.statementTimeoutMs !== undefined) {
     settings.push(`set local statement_timeout = ${Math.trunc(options.statementTimeoutMs)}`);
   }
@@ -233,6 +234,10 @@ async function commit(client: pg.PoolClient) {
 /** True when the server or the network ended the connection, so that it must not be used again. */
 export function connectionIsGone(error: unknown): boolean {
   const code = (error as { code?: unknown } | null)?.code;
-  if (typeof code !== 'string') return error instanceof Error && /connection terminated|client has encountered/i.test(error.message);
-  return /^(08|57P0[1-5])/.test(code) || ['ECONNRESET', 'EPIPE', 'ECONNREFUSED', 'ENOENT', 'ETIMEDOUT', 'EHOSTUNREACH'].includes(code);
+  if (typeof code !== 'string')
+    return error instanceof Error && /connection terminated|client has encountered/i.test(error.message);
+  return (
+    /^(08|57P0[1-5])/.test(code) ||
+    ['ECONNRESET', 'EPIPE', 'ECONNREFUSED', 'ENOENT', 'ETIMEDOUT', 'EHOSTUNREACH'].includes(code)
+  );
 }

@@ -20,6 +20,7 @@ export function databaseFailure(error: unknown): DatabaseFailure {
   if (typeof code === 'string' && conflicts.has(code)) return 'conflict';
   if (typeof code === 'string' && infrastructure.test(code)) return 'infrastructure';
   if (connectionIsGone(error)) return 'infrastructure';
-  if (error instanceof Error && /timeout exceeded when trying to connect|Cannot use a pool after/.test(error.message)) return 'infrastructure';
+  if (error instanceof Error && /timeout exceeded when trying to connect|Cannot use a pool after/.test(error.message))
+    return 'infrastructure';
   return undefined;
 }

@@ -63,7 +63,12 @@ describe('migrations', () => {
   });
 
   it('run outside of a transaction where a file asks for it', async () => {
-    await write('0003_index.sql', 'create index concurrently fruit_n on fruit (n);', 'drop index fruit_n;', ' no-transaction');
+    await write(
+      '0003_index.sql',
+      'create index concurrently fruit_n on fruit (n);',
+      'drop index fruit_n;',
+      ' no-transaction',
+    );
     await migrator().up();
     const { rows } = await db.query(sql`select to_regclass('fruit_n') is not null as there`);
     expect(rows).toEqual([{ there: true }]);

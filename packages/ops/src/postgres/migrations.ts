@@ -69,10 +69,11 @@ export function openMigrator(options: MigratorOptions): Migrator {
   return {
     up: () => locked((client) => applyAll(client, options)),
     down: (steps = Number.POSITIVE_INFINITY) => locked((client) => revert(client, options, steps)),
-    status: () => locked(async (client) => {
-      const applied = await readApplied(client);
-      return (await readSets(options.sets)).map((migration) => stateOf(migration, applied));
-    }),
+    status: () =>
+      locked(async (client) => {
+        const applied = await readApplied(client);
+        return (await readSets(options.sets)).map((migration) => stateOf(migration, applied));
+      }),
   };
 }
 
@@ -83,7 +84,8 @@ async function withLock<T>(options: MigratorOptions, work: (client: pg.Client) =
   try {
     const deadline = performance.now() + (options.lockTimeoutMs ?? 60_000);
     while (!(await tryLock(client))) {
-      if (performance.now() > deadline) throw new MigrationError('another process has been migrating this database for too long');
+      if (performance.now() > deadline)
+        throw new MigrationError('another process has been migrating this database for too long');
       await wait(50);
     }
     return await work(client);
@@ -135,7 +137,8 @@ async function revert(client: pg.Client, options: MigratorOptions, steps: number
     options.onReverted?.(state);
     states.push(state);
   }
-  if (standing.length > 0 && states.length === standing.length) await client.query('drop table ops.migration; drop schema ops');
+  if (standing.length > 0 && states.length === standing.length)
+    await client.query('drop table ops.migration; drop schema ops');
   return states;
 }
 
@@ -153,7 +156,9 @@ async function inTransaction(client: pg.Client, migration: Migration, body: stri
 }
 
 async function readApplied(client: pg.Client): Promise<AppliedRow[]> {
-  const { rows: found } = await client.query<{ there: boolean }>(`select to_regclass('ops.migration') is not null as there`);
+  const { rows: found } = await client.query<{ there: boolean }>(
+    `select to_regclass('ops.migration') is not null as there`,
+  );
   if (!found[0]?.there) return [];
   return (await client.query<AppliedRow>('select "set", version, checksum, applied_at from ops.migration')).rows;
 }
@@ -172,12 +177,17 @@ function refuseDrift(migrations: readonly Migration[], applied: readonly Applied
   for (const migration of migrations) {
     const row = find(applied, migration);
     if (row && row.checksum !== migration.checksum) {
-      throw new MigrationError(`${migration.set}/${migration.name} was changed after it was applied; restore it and write a further migration`);
+      throw new MigrationError(
+        `${migration.set}/${migration.name} was changed after it was applied; restore it and write a further migration`,
+      );
     }
   }
   for (const set of new Set(migrations.map((migration) => migration.set))) {
-    const unknown = applied.find((row) => row.set === set && !migrations.some((m) => m.set === set && m.version === row.version));
-    if (unknown) throw new MigrationError(`the database is at ${set}/${unknown.version}, which this version does not know`);
+    const unknown = applied.find(
+      (row) => row.set === set && !migrations.some((m) => m.set === set && m.version === row.version),
+    );
+    if (unknown)
+      throw new MigrationError(`the database is at ${set}/${unknown.version}, which this version does not know`);
   }
 }
 
@@ -197,9 +207,13 @@ async function readSet({ name: set, directory }: MigrationSet): Promise<Migratio
 
 function parse(set: string, file: string, text: string): Migration {
   const version = Number(/^(\d+)_/.exec(file)?.[1]);
-  const parts = /-- migrate:up(?<flags>[^\n]*)\n(?<up>[\s\S]*?)\n-- migrate:down[^\n]*\n(?<down>[\s\S]*)/.exec(text)?.groups;
+  const parts = /-- migrate:up(?<flags>[^\n]*)\n(?<up>[\s\S]*?)\n-- migrate:down[^\n]*\n(?<down>[\s\S]*)/.exec(
+    text,
+  )?.groups;
   if (!Number.isInteger(version) || !parts) {
-    throw new MigrationError(`${set}/${file} must be named NNNN_name.sql and have the parts "-- migrate:up" and "-- migrate:down"`);
+    throw new MigrationError(
+      `${set}/${file} must be named NNNN_name.sql and have the parts "-- migrate:up" and "-- migrate:down"`,
+    );
   }
   return {
     set,

@@ -1,4 +1,4 @@
-import { type ConnectionOptions, type Job as BullJob, Queue, Worker } from 'bullmq';
+import { type Job as BullJob, Queue, Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { withDeadline } from '../redis/index.ts';
 import type { Envelope } from './envelope.ts';
@@ -41,7 +41,7 @@ const answerWithinMs = 5_000;
 
 export function openRedisQueues(redis: Redis, registry: QueueRegistry, prefix: string): RedisQueues {
   const queues = new Map(
-    registry.names.map((name) => [name, new Queue(name, { connection: redis as ConnectionOptions, prefix, skipWaitingForReady: true })]),
+    registry.names.map((name) => [name, new Queue(name, { connection: redis, prefix, skipWaitingForReady: true })]),
   );
   // Connection errors are reported by the connection's owner; without a listener they would end the process.
   for (const queue of queues.values()) queue.on('error', () => {});
@@ -53,7 +53,9 @@ export function openRedisQueues(redis: Redis, registry: QueueRegistry, prefix: s
   const bounded = <T>(call: Promise<T>) => withDeadline(call, answerWithinMs, 'Redis');
   return {
     async add(name, jobs) {
-      await bounded(named(name).addBulk(jobs.map((job) => ({ name: job.kind, data: job.envelope, opts: jobOptions(job) }))));
+      await bounded(
+        named(name).addBulk(jobs.map((job) => ({ name: job.kind, data: job.envelope, opts: jobOptions(job) }))),
+      );
     },
     async counts(name) {
       const queue = named(name);
@@ -133,7 +135,7 @@ const stallLimit = 5;
 /** A BullMQ worker that waits for `run()`. */
 export function openBullWorker(queue: string, process: Process, options: BullWorkerOptions): Worker {
   const worker = new Worker<unknown>(queue, process, {
-    connection: options.connection as ConnectionOptions,
+    connection: options.connection,
     prefix: options.prefix,
     concurrency: options.concurrency,
     autorun: false,

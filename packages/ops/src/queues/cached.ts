@@ -1,5 +1,9 @@
 /** Answers `read` from memory for `ttlMs`; simultaneous callers share one read. A failed read is not kept. */
-export function cached<T>(ttlMs: number, read: () => Promise<T>, now: () => number = () => performance.now()): () => Promise<T> {
+export function cached<T>(
+  ttlMs: number,
+  read: () => Promise<T>,
+  now: () => number = () => performance.now(),
+): () => Promise<T> {
   let last: { value: T; at: number } | undefined;
   let running: Promise<T> | undefined;
   return () => {

@@ -26,12 +26,15 @@ export function openCommit({ db, runKey, started, failpoint }: CommitOptions) {
       const result = await work(tx);
       await failpoint('worker.inside_commit');
       const { rowCount } = await tx.query(
-        prepared('verdict', sql`
+        prepared(
+          'verdict',
+          sql`
           with verdict as (
             update ops.job_run set state = 'done', finished = finished + 1, finished_at = clock_timestamp()
             where run_key = ${runKey} and state = 'enqueued' and started = ${started} and finished < started
             returning run_key)
-          delete from ops.job_outbox o using verdict v where o.run_key = v.run_key`),
+          delete from ops.job_outbox o using verdict v where o.run_key = v.run_key`,
+        ),
       );
       if (rowCount !== 1) throw new Fenced(`attempt ${started} of ${runKey} is not the newest`);
       await failpoint('worker.before_commit');

@@ -42,8 +42,14 @@ export async function recordDeath(db: Database, dying: Dying, onDeath?: OnDeath)
     const row = rows[0];
     if (!row) return false;
     await onDeath?.(tx, {
-      runKey, queue, cause, failure,
-      rootKey: row.root_key, kind: row.kind, generation: row.generation, correlationId: row.correlation_id,
+      runKey,
+      queue,
+      cause,
+      failure,
+      rootKey: row.root_key,
+      kind: row.kind,
+      generation: row.generation,
+      correlationId: row.correlation_id,
     });
     return true;
   });

@@ -18,10 +18,16 @@ describe('a queue', () => {
 
   it('is known by its name and by its aliases', () => {
     const registry = createRegistry([defineQueue(valid)]);
-    expect([registry.resolve('mail'), registry.resolve('post'), registry.resolve('parcel')]).toEqual(['mail', 'mail', undefined]);
+    expect([registry.resolve('mail'), registry.resolve('post'), registry.resolve('parcel')]).toEqual([
+      'mail',
+      'mail',
+      undefined,
+    ]);
   });
 
   it('may not take a name or an alias of another', () => {
-    expect(() => createRegistry([defineQueue(valid), defineQueue({ ...valid, name: 'post', aliases: [] })])).toThrow('"post"');
+    expect(() => createRegistry([defineQueue(valid), defineQueue({ ...valid, name: 'post', aliases: [] })])).toThrow(
+      '"post"',
+    );
   });
 });

@@ -30,14 +30,28 @@ afterEach(async () => {
 
 const plan = (queue: typeof one, count: number, from = 0) =>
   plane.db.transaction((tx) =>
-    enqueueMany(tx, queue, 'task', Array.from({ length: count }, (_, at) => ({ key: `${queue.name}-${from + at}`, payload: { n: at } }))),
+    enqueueMany(
+      tx,
+      queue,
+      'task',
+      Array.from({ length: count }, (_, at) => ({ key: `${queue.name}-${from + at}`, payload: { n: at } })),
+    ),
   );
 const deps = (overrides: Partial<DispatchDeps> = {}): DispatchDeps => ({
-  db: plane.db, redis: queues, failpoint: noFailpoints, onDispatched: () => {}, onRefused: async () => {}, ...overrides,
+  db: plane.db,
+  redis: queues,
+  failpoint: noFailpoints,
+  onDispatched: () => {},
+  onRefused: async () => {},
+  ...overrides,
 });
 const waiting = async (queue: string) => (await queues.counts(queue)).waiting;
 const undispatched = async () =>
-  (await plane.db.query<{ run_key: string }>(sql`select run_key from ops.job_outbox where dispatched_at is null order by id`)).rows.map(({ run_key }) => run_key);
+  (
+    await plane.db.query<{ run_key: string }>(
+      sql`select run_key from ops.job_outbox where dispatched_at is null order by id`,
+    )
+  ).rows.map(({ run_key }) => run_key);
 
 describe('the dispatcher', () => {
   it('hands over each row once, however many dispatchers run', async () => {
@@ -96,7 +110,9 @@ describe('the dispatcher', () => {
   });
 
   it('keeps a delay as long as it still is', async () => {
-    await plane.db.transaction((tx) => enqueueMany(tx, one, 'task', [{ key: 'later', payload: { n: 1 }, delayMs: 60_000 }]));
+    await plane.db.transaction((tx) =>
+      enqueueMany(tx, one, 'task', [{ key: 'later', payload: { n: 1 }, delayMs: 60_000 }]),
+    );
     await dispatchOnce(deps());
     expect(await queues.counts('one')).toMatchObject({ waiting: 0, delayed: 1 });
   });
@@ -110,10 +126,19 @@ describe('the overview', () => {
     const { readOverview } = await import('./overview.ts');
     const registry = createRegistry([one, other]);
     const live = await readOverview(plane.db, queues, registry, () => new Date());
-    expect(live).toMatchObject({ counted_from: 'redis', queues: [{ name: 'one', depth: 3, not_dispatched: 2, active: 0, dlq_size: 0 }, { name: 'other', depth: 0 }] });
+    expect(live).toMatchObject({
+      counted_from: 'redis',
+      queues: [
+        { name: 'one', depth: 3, not_dispatched: 2, active: 0, dlq_size: 0 },
+        { name: 'other', depth: 0 },
+      ],
+    });
     const away: RedisQueues = { ...queues, counts: () => Promise.reject(new Error('ECONNREFUSED')) };
     const stored = await readOverview(plane.db, away, registry, () => new Date());
-    expect(stored).toMatchObject({ counted_from: 'postgres', queues: [{ name: 'one', depth: 5, not_dispatched: 2, paused: null }, { depth: 0 }] });
+    expect(stored).toMatchObject({
+      counted_from: 'postgres',
+      queues: [{ name: 'one', depth: 5, not_dispatched: 2, paused: null }, { depth: 0 }],
+    });
     expect(stored.queues[0]?.oldest_job_age_s).toBeGreaterThanOrEqual(0);
     expect(stored.queues[1]?.oldest_job_age_s).toBeNull();
   });

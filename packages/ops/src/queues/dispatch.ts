@@ -71,14 +71,17 @@ export async function dispatchOnce(deps: DispatchDeps): Promise<DispatchResult> 
 
 async function claimRows(tx: Tx, skip: readonly string[]): Promise<OutboxRow[]> {
   const { rows } = await tx.query<OutboxRow>(
-    prepared('dispatch', sql`
+    prepared(
+      'dispatch',
+      sql`
       select o.run_key, o.queue, r.kind, o.envelope, r.max_attempts, r.priority, o.refusals,
              greatest(0, ceil(extract(epoch from r.run_at - clock_timestamp()) * 1000))::bigint as delay_ms
       from ops.job_outbox o join ops.job_run r using (run_key)
       where o.dispatched_at is null and o.queue <> all (${skip}::text[])
       order by o.id
       limit ${batchSize}
-      for update of o skip locked`),
+      for update of o skip locked`,
+    ),
   );
   return rows;
 }
@@ -135,9 +138,12 @@ function isRedisAway(error: Error): boolean {
 async function mark(tx: Tx, rows: readonly OutboxRow[]): Promise<void> {
   if (rows.length === 0) return;
   await tx.query(
-    prepared('dispatched', sql`
+    prepared(
+      'dispatched',
+      sql`
       update ops.job_outbox set dispatched_at = clock_timestamp(), dispatches = dispatches + 1
-      where run_key = any (${rows.map((row) => row.run_key)}::text[])`),
+      where run_key = any (${rows.map((row) => row.run_key)}::text[])`,
+    ),
   );
 }
 

@@ -29,7 +29,9 @@ export interface DispatcherDeps {
 /** The loop that hands committed jobs to Redis. Any number of processes may run one. */
 export function openDispatcher(deps: DispatcherDeps): Runnable {
   const { db, log, metrics, registry } = deps;
-  const instruments = new Map<string, QueueInstruments>(registry.names.map((name) => [name, bindInstruments(metrics, name)]));
+  const instruments = new Map<string, QueueInstruments>(
+    registry.names.map((name) => [name, bindInstruments(metrics, name)]),
+  );
   const loop = repeating({
     name: 'dispatcher',
     everyMs: deps.pollMs,

@@ -7,15 +7,19 @@ const depthByHand = (value: unknown): number =>
 
 describe('a payload', () => {
   it('comes back as it went in', () => {
-    fc.assert(fc.property(fc.jsonValue({ maxDepth: 8 }), (value) => {
-      expect(JSON.parse(encodePayload(value))).toEqual(JSON.parse(JSON.stringify(value)));
-    }));
+    fc.assert(
+      fc.property(fc.jsonValue({ maxDepth: 8 }), (value) => {
+        expect(JSON.parse(encodePayload(value))).toEqual(JSON.parse(JSON.stringify(value)));
+      }),
+    );
   });
 
   it('has the depth of its nesting, whatever its strings hold', () => {
-    fc.assert(fc.property(fc.jsonValue({ maxDepth: 8 }), (value) => {
-      expect(depthOf(JSON.stringify(value))).toBe(depthByHand(JSON.parse(JSON.stringify(value))));
-    }));
+    fc.assert(
+      fc.property(fc.jsonValue({ maxDepth: 8 }), (value) => {
+        expect(depthOf(JSON.stringify(value))).toBe(depthByHand(JSON.parse(JSON.stringify(value))));
+      }),
+    );
     expect(depthOf('{"a":"[[[\\"[["}')).toBe(1);
   });
 
@@ -32,7 +36,14 @@ describe('a payload', () => {
 it('an envelope is read only when it is one of ours', () => {
   const envelope = { v: 1, run: 'a', root: 'a', meta: { correlation_id: 'c', enqueued_at: '' }, body: 1 };
   expect(readEnvelope(envelope)).toEqual(envelope);
-  for (const other of [null, 'text', {}, { ...envelope, v: 2 }, { ...envelope, run: 7 }, { ...envelope, meta: undefined }]) {
+  for (const other of [
+    null,
+    'text',
+    {},
+    { ...envelope, v: 2 },
+    { ...envelope, run: 7 },
+    { ...envelope, meta: undefined },
+  ]) {
     expect(readEnvelope(other)).toBeUndefined();
   }
 });

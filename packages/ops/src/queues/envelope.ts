@@ -34,9 +34,11 @@ export function encodePayload(payload: unknown): string {
   const text = JSON.stringify(payload);
   if (text === undefined) throw new PayloadRefused('a payload must be a JSON value');
   const bytes = Buffer.byteLength(text);
-  if (bytes > maxPayloadBytes) throw new PayloadRefused(`payload of ${bytes} bytes; at most ${maxPayloadBytes} are allowed`);
+  if (bytes > maxPayloadBytes)
+    throw new PayloadRefused(`payload of ${bytes} bytes; at most ${maxPayloadBytes} are allowed`);
   const depth = depthOf(text);
-  if (depth > maxPayloadDepth) throw new PayloadRefused(`payload nests ${depth} deep; at most ${maxPayloadDepth} is allowed`);
+  if (depth > maxPayloadDepth)
+    throw new PayloadRefused(`payload nests ${depth} deep; at most ${maxPayloadDepth} is allowed`);
   return text;
 }
 
@@ -68,6 +70,7 @@ export function sha256(text: string): string {
 export function readEnvelope(data: unknown): Envelope | undefined {
   if (typeof data !== 'object' || data === null) return undefined;
   const { v, run, root, meta } = data as Partial<Envelope>;
-  const whole = v === 1 && typeof run === 'string' && typeof root === 'string' && typeof meta?.correlation_id === 'string';
+  const whole =
+    v === 1 && typeof run === 'string' && typeof root === 'string' && typeof meta?.correlation_id === 'string';
   return whole ? (data as Envelope) : undefined;
 }

@@ -63,7 +63,7 @@ function textOf(read: () => unknown): string | undefined {
     const value = read();
     if (value === undefined || value === null) return undefined;
     if (typeof value === 'string') return value;
-    return typeof value === 'object' ? JSON.stringify(value) : String(value);
+    return typeof value === 'object' ? JSON.stringify(value) : String(value as number | boolean | symbol);
   } catch {
     return undefined;
   }

@@ -26,14 +26,16 @@ describe('group commit', () => {
   });
 
   it('never puts two entries of one key into one statement', async () => {
-    await fc.assert(fc.asyncProperty(fc.array(fc.nat(5), { maxLength: 60 }), async (keys) => {
-      const commit = groupCommit<Entry, number>(async (entries) => {
-        expect(new Set(entries.map(({ runKey }) => runKey)).size).toBe(entries.length);
-        return rowsOf(entries);
-      });
-      const answers = await Promise.all(keys.map((key, n) => commit.add({ runKey: `k-${key}`, n })));
-      expect(answers).toEqual(keys.map((_key, n) => n));
-    }));
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.nat(5), { maxLength: 60 }), async (keys) => {
+        const commit = groupCommit<Entry, number>(async (entries) => {
+          expect(new Set(entries.map(({ runKey }) => runKey)).size).toBe(entries.length);
+          return rowsOf(entries);
+        });
+        const answers = await Promise.all(keys.map((key, n) => commit.add({ runKey: `k-${key}`, n })));
+        expect(answers).toEqual(keys.map((_key, n) => n));
+      }),
+    );
   });
 
   it('repeats a failed batch entry by entry, so that one bad entry fails alone', async () => {

@@ -61,7 +61,7 @@ export function groupCommit<Entry extends Keyed, Row>(
       }),
     async flush() {
       pump();
-      while (inFlight.size > 0 || waiting.length > 0) await Promise.allSettled([...inFlight]);
+      while (inFlight.size > 0 || waiting.length > 0) await Promise.allSettled(inFlight);
     },
   };
 }

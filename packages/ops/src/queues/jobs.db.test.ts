@@ -4,7 +4,18 @@ import { z } from 'zod';
 import { runWithContext } from '../logging/index.ts';
 import { sql } from '../postgres/index.ts';
 import { openTestPlane, pollUntil, type TestPlane } from '../testing/index.ts';
-import { bury, defineQueue, done, enqueue, enqueueMany, type Job, type JobHandler, PermanentError, retry, snooze } from './index.ts';
+import {
+  bury,
+  defineQueue,
+  done,
+  enqueue,
+  enqueueMany,
+  type Job,
+  type JobHandler,
+  PermanentError,
+  retry,
+  snooze,
+} from './index.ts';
 
 const work = defineQueue({
   name: 'work',
@@ -19,7 +30,12 @@ let plane: TestPlane;
 afterEach(() => plane.close());
 
 async function open(options: Partial<Parameters<typeof openTestPlane>[0]> = {}) {
-  plane = await openTestPlane({ adminUrl: inject('databaseUrl'), redisUrl: inject('redisUrl'), queues: [work], ...options });
+  plane = await openTestPlane({
+    adminUrl: inject('databaseUrl'),
+    redisUrl: inject('redisUrl'),
+    queues: [work],
+    ...options,
+  });
   // No unique key: a doubled effect shows in place of being prevented.
   await plane.db.query(sql`create table effect (n int not null, at timestamptz default now())`);
   return plane;
@@ -33,8 +49,7 @@ const effectOnce: JobHandler<Task> = async (job) => {
   return done;
 };
 
-const plan = (n: number, key = `task-${n}`) =>
-  plane.db.transaction((tx) => enqueue(tx, work, 'task', { n }, { key }));
+const plan = (n: number, key = `task-${n}`) => plane.db.transaction((tx) => enqueue(tx, work, 'task', { n }, { key }));
 
 async function run(key: string) {
   const { rows } = await plane.db.query<Record<string, unknown>>(sql`select * from ops.job_run where run_key = ${key}`);
@@ -88,11 +103,18 @@ describe('a job', () => {
     await runWithContext({ correlationId: 'journey-0001' }, () => plan(1));
     await settled('task-1', 'done');
     await pollUntil(() => plane.lines.some((line) => line.event === 'job_completed'));
-    expect(plane.lines.find((line) => line.event === 'job_completed')).toMatchObject({ correlation_id: 'journey-0001' });
+    expect(plane.lines.find((line) => line.event === 'job_completed')).toMatchObject({
+      correlation_id: 'journey-0001',
+    });
   });
 
   it('keeps a payload above 64 kB in Postgres and gives it to the handler whole', async () => {
-    const large = defineQueue({ name: 'large', attempts: 1, backoffMs: [], kinds: { task: { schema: z.string(), sideEffect: 'idempotent' } } });
+    const large = defineQueue({
+      name: 'large',
+      attempts: 1,
+      backoffMs: [],
+      kinds: { task: { schema: z.string(), sideEffect: 'idempotent' } },
+    });
     await open({ queues: [large] });
     const seen: string[] = [];
     const text = 'é'.repeat(40_000);
@@ -143,12 +165,17 @@ describe('a failing job', () => {
     expect(rows).toEqual([{ body: '{"n":7}' }]);
   });
 
-  it.each([
+  it.each<[string, JobHandler]>([
     ['buries itself', async () => bury(new Error('no'))],
-    ['throws a permanent error', async () => { throw new PermanentError('no'); }],
+    [
+      'throws a permanent error',
+      async () => {
+        throw new PermanentError('no');
+      },
+    ],
   ])('dies at once when it %s', async (_how, handler) => {
     await open();
-    await plane.run({ work: handler as JobHandler });
+    await plane.run({ work: handler });
     await plan(1);
     expect(await settled('task-1', 'dead')).toMatchObject({ cause: 'permanent', started: 1 });
   });
@@ -156,11 +183,22 @@ describe('a failing job', () => {
   it.each([
     ['undefined', undefined],
     ['a string', 'oops'],
-    ['a circular object', (() => { const circular: { self?: unknown } = {}; circular.self = circular; return circular; })()],
+    [
+      'a circular object',
+      (() => {
+        const circular: { self?: unknown } = {};
+        circular.self = circular;
+        return circular;
+      })(),
+    ],
     ['an error of 5 MB with NUL and half surrogates', new PermanentError(`\u0000\ud800${'x'.repeat(5_000_000)}`)],
   ])('leaves its evidence when it throws %s', async (_what, thrown) => {
     await open();
-    await plane.run({ work: async () => { throw thrown; } });
+    await plane.run({
+      work: async () => {
+        throw thrown;
+      },
+    });
     await plan(1);
     const row = await settled('task-1', 'dead');
     expect(row?.last_error).toMatchObject({ type: expect.any(String) });
@@ -172,8 +210,16 @@ describe('a failing job', () => {
     let ran = false;
     await plan(1);
     await plane.db.query(sql`update ops.job_outbox set envelope = replace(envelope, '"n":1', '"n":"one"')`);
-    await plane.run({ work: async () => { ran = true; return done; } });
-    expect(await settled('task-1', 'dead')).toMatchObject({ cause: 'permanent', last_error: { type: 'InvalidPayload' } });
+    await plane.run({
+      work: async () => {
+        ran = true;
+        return done;
+      },
+    });
+    expect(await settled('task-1', 'dead')).toMatchObject({
+      cause: 'permanent',
+      last_error: { type: 'InvalidPayload' },
+    });
     expect(ran).toBe(false);
   });
 
@@ -239,7 +285,12 @@ describe('delivery again', () => {
   it('never runs a job of ours that Postgres does not know', async () => {
     await open();
     let ran = 0;
-    await plane.run({ work: async () => { ran += 1; return done; } });
+    await plane.run({
+      work: async () => {
+        ran += 1;
+        return done;
+      },
+    });
     await deliverAgain('forged-1');
     await plan(1);
     await settled('task-1', 'done');
@@ -252,7 +303,12 @@ describe('loss of Redis', () => {
     await open();
     await plane.start(plane.relay());
     await plane.db.transaction((tx) =>
-      enqueueMany(tx, work, 'task', Array.from({ length: 200 }, (_, n) => ({ payload: { n }, key: `task-${n}` }))),
+      enqueueMany(
+        tx,
+        work,
+        'task',
+        Array.from({ length: 200 }, (_, n) => ({ payload: { n }, key: `task-${n}` })),
+      ),
     );
     await pollUntil(async () => (await undispatched()) === 0);
     await forget(plane.prefix);
@@ -268,10 +324,13 @@ describe('loss of Redis', () => {
     await plane.start(plane.relay());
     await plane.start(plane.scheduler());
     await plan(1);
-    await pollUntil(async () => {
-      await forget(plane.prefix);
-      return (await run('task-1'))?.state === 'dead';
-    }, { deadlineMs: 15_000, everyMs: 50 });
+    await pollUntil(
+      async () => {
+        await forget(plane.prefix);
+        return (await run('task-1'))?.state === 'dead';
+      },
+      { deadlineMs: 15_000, everyMs: 50 },
+    );
     expect(await run('task-1')).toMatchObject({ cause: 'lost', started: 0 });
   });
 });
@@ -292,7 +351,10 @@ describe('a job that kills its worker', () => {
 
 describe('the host', () => {
   it('learns of a death in the transaction of the verdict', async () => {
-    await open({ onDeath: async (tx, death) => void (await tx.query(sql`insert into effect (n) values (${death.cause === 'permanent' ? 99 : 0})`)) });
+    await open({
+      onDeath: async (tx, death) =>
+        void (await tx.query(sql`insert into effect (n) values (${death.cause === 'permanent' ? 99 : 0})`)),
+    });
     await plane.run({ work: async () => bury(new Error('no')) });
     await plan(1);
     await settled('task-1', 'dead');
@@ -319,7 +381,9 @@ describe('the host', () => {
 });
 
 async function undispatched(): Promise<number> {
-  const { rows } = await plane.db.query<{ n: number }>(sql`select count(*)::int as n from ops.job_outbox where dispatched_at is null`);
+  const { rows } = await plane.db.query<{ n: number }>(
+    sql`select count(*)::int as n from ops.job_outbox where dispatched_at is null`,
+  );
   return rows[0]?.n ?? 0;
 }
 

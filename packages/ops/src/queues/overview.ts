@@ -45,7 +45,12 @@ interface PostgresRow {
 }
 
 /** Reads every registered queue. Throws when Postgres is away: unknown is never shown as zero. */
-export async function readOverview(db: Database, redis: RedisQueues, registry: QueueRegistry, now: () => Date): Promise<QueueOverview> {
+export async function readOverview(
+  db: Database,
+  redis: RedisQueues,
+  registry: QueueRegistry,
+  now: () => Date,
+): Promise<QueueOverview> {
   const [stored, counts] = await Promise.all([
     readStored(db, registry.names),
     Promise.all(registry.names.map((name) => redis.counts(name))).catch(() => undefined),

@@ -9,12 +9,18 @@ export class InvalidPayload extends PermanentError {
 }
 
 /** The checked payload of a job, from the job itself or from `ops.job_payload`. Throws `InvalidPayload`. */
-export async function readPayload<Payload>(db: Database, envelope: Envelope, schema: z.ZodType<Payload>): Promise<Payload> {
+export async function readPayload<Payload>(
+  db: Database,
+  envelope: Envelope,
+  schema: z.ZodType<Payload>,
+): Promise<Payload> {
   const body = envelope.ref ? await readLarge(db, envelope.run, envelope.ref.sha256) : envelope.body;
   const checked = schema.safeParse(body);
   if (checked.success) return checked.data;
   // Paths and rules only: the refused values may be personal.
-  const faults = checked.error.issues.slice(0, 10).map((issue) => `${issue.path.join('.') || 'payload'}: ${issue.code}`);
+  const faults = checked.error.issues
+    .slice(0, 10)
+    .map((issue) => `${issue.path.join('.') || 'payload'}: ${issue.code}`);
   throw new InvalidPayload(`payload does not fit its schema: ${faults.join('; ')}`);
 }
 

@@ -49,7 +49,12 @@ const suspectPauseMs = 500;
 /**
  * The processor of one queue: begin → handle → verdict. Postgres decides; what is thrown only tells BullMQ what was decided.
  */
-export function createProcess(queue: QueueDefinition, handler: JobHandler, instruments: QueueInstruments, deps: ProcessDeps) {
+export function createProcess(
+  queue: QueueDefinition,
+  handler: JobHandler,
+  instruments: QueueInstruments,
+  deps: ProcessDeps,
+) {
   const { failpoint, suspects } = deps;
   return async (job: BullJob<unknown>, token?: string): Promise<unknown> => {
     const envelope = readEnvelope(job.data);
@@ -58,7 +63,8 @@ export function createProcess(queue: QueueDefinition, handler: JobHandler, instr
       await failpoint('worker.before_begin');
       try {
         const begun = await begin(envelope.run, deps);
-        if (begun.kind === 'started') return await attempt({ job, token, envelope, begun, queue }, handler, instruments, deps);
+        if (begun.kind === 'started')
+          return await attempt({ job, token, envelope, begun, queue }, handler, instruments, deps);
         return await refuseStart(begun.why, { envelope, queue, job, token }, instruments, deps);
       } finally {
         suspects.release(envelope.run);
@@ -105,7 +111,12 @@ function contextOf({ meta }: Envelope) {
   };
 }
 
-async function attempt(one: Attempt, handler: JobHandler, instruments: QueueInstruments, deps: ProcessDeps): Promise<unknown> {
+async function attempt(
+  one: Attempt,
+  handler: JobHandler,
+  instruments: QueueInstruments,
+  deps: ProcessDeps,
+): Promise<unknown> {
   const startedAt = performance.now();
   instruments.started(one.job.timestamp + (one.job.delay ?? 0));
   let failure: Failure;
@@ -148,7 +159,8 @@ async function handle(one: Attempt, handler: JobHandler, deps: ProcessDeps): Pro
   try {
     const outcome = await Promise.race([handler(job), deadline.expired]);
     if (outcome.kind === 'done' && !commit.committed) {
-      if (!(await deps.runs.finish({ runKey: envelope.run, started: begun.started }))) deps.log.warn('job_fenced', blockOf(one));
+      if (!(await deps.runs.finish({ runKey: envelope.run, started: begun.started })))
+        deps.log.warn('job_fenced', blockOf(one));
     }
     return outcome;
   } finally {
@@ -158,25 +170,46 @@ async function handle(one: Attempt, handler: JobHandler, deps: ProcessDeps): Pro
 
 function finishDone(one: Attempt, startedAt: number, instruments: QueueInstruments, deps: ProcessDeps) {
   instruments.completed();
-  deps.log.sampled('job_completed', () => ({ ...blockOf(one), duration_ms: Math.round(performance.now() - startedAt) }), {
-    slow: performance.now() - startedAt > 5_000,
-  });
+  deps.log.sampled(
+    'job_completed',
+    () => ({ ...blockOf(one), duration_ms: Math.round(performance.now() - startedAt) }),
+    {
+      slow: performance.now() - startedAt > 5_000,
+    },
+  );
   return finished;
 }
 
-async function snoozeRun(one: Attempt, outcome: { delayMs: number; why: string }, instruments: QueueInstruments, deps: ProcessDeps) {
+async function snoozeRun(
+  one: Attempt,
+  outcome: { delayMs: number; why: string },
+  instruments: QueueInstruments,
+  deps: ProcessDeps,
+) {
   await record(one, undefined, outcome.delayMs, deps);
   instruments.snoozed();
   deps.log.info('job_snoozed', { ...blockOf(one), why: outcome.why, delay_ms: outcome.delayMs });
   return putBack(one.job, one.token, outcome.delayMs);
 }
 
-async function failRun(one: Attempt, failure: Failure, startedAt: number, instruments: QueueInstruments, deps: ProcessDeps) {
+async function failRun(
+  one: Attempt,
+  failure: Failure,
+  startedAt: number,
+  instruments: QueueInstruments,
+  deps: ProcessDeps,
+) {
   const { job, token, begun, envelope, queue } = one;
-  if (failure.class === 'ambiguous' && (await isDone(deps.db, envelope.run))) return finishDone(one, startedAt, instruments, deps);
+  if (failure.class === 'ambiguous' && (await isDone(deps.db, envelope.run)))
+    return finishDone(one, startedAt, instruments, deps);
   const verdict = afterFailure(
     failure,
-    { failures: begun.failures, maxAttempts: begun.maxAttempts, lastInRedis: job.attemptsMade + 1 >= (job.opts.attempts ?? 1), backoffMs: queue.backoffMs },
+    {
+      failures: begun.failures,
+      maxAttempts: begun.maxAttempts,
+      lastInRedis: job.attemptsMade + 1 >= (job.opts.attempts ?? 1),
+      backoffMs: queue.backoffMs,
+    },
     deps.random(),
   );
   if (verdict.kind === 'snooze') {
@@ -192,10 +225,23 @@ async function failRun(one: Attempt, failure: Failure, startedAt: number, instru
   throw new AttemptFailed(`${failure.type}: ${failure.message}`, verdict.delayMs);
 }
 
-async function die(one: Attempt, failure: Failure, cause: DeathCause, instruments: QueueInstruments, deps: ProcessDeps): Promise<never> {
+async function die(
+  one: Attempt,
+  failure: Failure,
+  cause: DeathCause,
+  instruments: QueueInstruments,
+  deps: ProcessDeps,
+): Promise<never> {
   const { envelope, begun, queue } = one;
   await deps.failpoint('worker.before_death');
-  const dying = { runKey: envelope.run, queue: queue.name, cause, failure, workerId: deps.workerId, started: begun.started };
+  const dying = {
+    runKey: envelope.run,
+    queue: queue.name,
+    cause,
+    failure,
+    workerId: deps.workerId,
+    started: begun.started,
+  };
   if (await recordDeath(deps.db, dying, deps.onDeath)) {
     instruments.died(cause);
     deps.log.error('job_dead_lettered', errorOf(failure), { ...blockOf(one), cause });
@@ -212,7 +258,12 @@ interface Refused {
 }
 
 /** Obeys a refusal: tells BullMQ that the work is done, dead, or to be offered again. */
-async function refuseStart(why: NoStart, refused: Refused, instruments: QueueInstruments, deps: ProcessDeps): Promise<unknown> {
+async function refuseStart(
+  why: NoStart,
+  refused: Refused,
+  instruments: QueueInstruments,
+  deps: ProcessDeps,
+): Promise<unknown> {
   const { job, token } = refused;
   switch (why) {
     case 'done':
@@ -231,12 +282,32 @@ async function refuseStart(why: NoStart, refused: Refused, instruments: QueueIns
   }
 }
 
-async function buryCrashLoop({ envelope, queue }: Refused, instruments: QueueInstruments, deps: ProcessDeps): Promise<never> {
-  const failure: Failure = { class: 'permanent', type: 'CrashLoop', message: 'three starts ended without a word', stack: '', code: null };
-  const dying = { runKey: envelope.run, queue: queue.name, cause: 'crash_loop' as const, failure, workerId: deps.workerId };
+async function buryCrashLoop(
+  { envelope, queue }: Refused,
+  instruments: QueueInstruments,
+  deps: ProcessDeps,
+): Promise<never> {
+  const failure: Failure = {
+    class: 'permanent',
+    type: 'CrashLoop',
+    message: 'three starts ended without a word',
+    stack: '',
+    code: null,
+  };
+  const dying = {
+    runKey: envelope.run,
+    queue: queue.name,
+    cause: 'crash_loop' as const,
+    failure,
+    workerId: deps.workerId,
+  };
   if (await recordDeath(deps.db, dying, deps.onDeath)) {
     instruments.died('crash_loop');
-    deps.log.error('job_dead_lettered', errorOf(failure), { queue: queue.name, job_id: envelope.run, cause: 'crash_loop' });
+    deps.log.error('job_dead_lettered', errorOf(failure), {
+      queue: queue.name,
+      job_id: envelope.run,
+      cause: 'crash_loop',
+    });
   }
   throw new UnrecoverableError('crash_loop: three starts ended without a word');
 }
@@ -247,7 +318,12 @@ async function putBack(job: BullJob<unknown>, token: string | undefined, delayMs
   throw new DelayedError();
 }
 
-async function record(one: Attempt, failure: Failure | undefined, delayMs: number, { runs, log }: ProcessDeps): Promise<void> {
+async function record(
+  one: Attempt,
+  failure: Failure | undefined,
+  delayMs: number,
+  { runs, log }: ProcessDeps,
+): Promise<void> {
   const written = await runs.fail({ runKey: one.envelope.run, started: one.begun.started, failure, delayMs });
   if (!written) log.warn('job_fenced', blockOf(one));
 }

@@ -63,13 +63,21 @@ async function openRuns({ db, graceMs }: ReconcileDeps, queue: string, after: nu
 
 async function reconcilePage(deps: ReconcileDeps, queue: string, page: readonly OpenRun[]): Promise<ReconcileResult> {
   if (page.length === 0) return { checked: 0, returned: 0, lost: 0 };
-  const absent = new Set(await deps.redis.absent(queue, page.map((run) => run.run_key)));
+  const absent = new Set(
+    await deps.redis.absent(
+      queue,
+      page.map((run) => run.run_key),
+    ),
+  );
   const gone = page.filter((run) => absent.has(run.run_key));
   const lost = gone.filter((run) => run.started === 0 && run.dispatches >= mostDispatches);
   for (const run of lost) await deps.onLost(run.run_key, queue);
   const again = gone.filter((run) => !lost.includes(run));
   await deps.failpoint('reconcile.before_return');
-  const returned = await returnToDispatcher(deps.db, again.map((run) => run.run_key));
+  const returned = await returnToDispatcher(
+    deps.db,
+    again.map((run) => run.run_key),
+  );
   return { checked: page.length, returned, lost: lost.length };
 }
 

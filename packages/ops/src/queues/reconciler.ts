@@ -35,7 +35,10 @@ export function openReconciler(deps: ReconcilerDeps): Runnable {
     onError: (error) => log.error('loop_failed', error, { loop: 'reconciler' }),
     async runOnce(signal) {
       if (!(await lease.hold())) return { more: false };
-      const result = await reconcileOnce({ ...deps, redis: deps.queues, onLost: (runKey, queue) => buryLost(deps, runKey, queue) }, signal);
+      const result = await reconcileOnce(
+        { ...deps, redis: deps.queues, onLost: (runKey, queue) => buryLost(deps, runKey, queue) },
+        signal,
+      );
       if (result.returned > 0) {
         repaired.inc(result.returned);
         log.warn('queue_redispatched', { ...result });
@@ -48,12 +51,20 @@ export function openReconciler(deps: ReconcilerDeps): Runnable {
     start: () => loop.start(),
     async stop() {
       await loop.stop();
-      await lease.resign().catch((error: unknown) => log.warn('lease_lost', { lease: 'reconciler', error: String(error) }));
+      await lease
+        .resign()
+        .catch((error: unknown) => log.warn('lease_lost', { lease: 'reconciler', error: String(error) }));
     },
   };
 
   async function buryLost({ onDeath, workerId }: ReconcilerDeps, runKey: string, queue: string): Promise<void> {
-    const failure: Failure = { class: 'permanent', type: 'Lost', message: 'handed over five times, never begun', stack: '', code: null };
+    const failure: Failure = {
+      class: 'permanent',
+      type: 'Lost',
+      message: 'handed over five times, never begun',
+      stack: '',
+      code: null,
+    };
     if (await recordDeath(db, { runKey, queue, cause: 'lost', failure, workerId }, onDeath)) {
       metrics.counter('jobs_dead_lettered_total').labels({ queue, reason: 'lost' }).inc();
       log.error('job_dead_lettered', new Error(failure.message), { queue, job_id: runKey, cause: 'lost' });

@@ -8,19 +8,28 @@ const batchSize = 5_000;
 /** Deletes one batch of each; answers how many rows went, by table. Locks are short: call again while `more`. */
 export async function retainOnce(db: Database): Promise<{ deleted: Record<string, number>; more: boolean }> {
   const deleted = {
-    job_run: await count(db, sql`
+    job_run: await count(
+      db,
+      sql`
       delete from ops.job_run where run_key in (
         select run_key from ops.job_run
         where enqueued_at < clock_timestamp() - ${retention.runDays} * interval '1 day'
           and finished_at < clock_timestamp() - ${retention.runDays} * interval '1 day'
-        limit ${batchSize})`),
-    idempotency_key: await count(db, sql`
+        limit ${batchSize})`,
+    ),
+    idempotency_key: await count(
+      db,
+      sql`
       delete from ops.idempotency_key where (actor, route, key) in (
         select actor, route, key from ops.idempotency_key
         where created_at < clock_timestamp() - ${retention.idempotencyKeyDays} * interval '1 day'
-        order by created_at limit ${batchSize})`),
-    worker: await count(db, sql`
-      delete from ops.worker where last_seen_at < clock_timestamp() - ${retention.workerDays} * interval '1 day'`),
+        order by created_at limit ${batchSize})`,
+    ),
+    worker: await count(
+      db,
+      sql`
+      delete from ops.worker where last_seen_at < clock_timestamp() - ${retention.workerDays} * interval '1 day'`,
+    ),
   };
   return { deleted, more: Object.values(deleted).some((rows) => rows >= batchSize) };
 }

@@ -105,7 +105,11 @@ async function writePulses(
 /** Attempts kept in `attempts_history`; the newest are the useful ones. */
 const keptAttempts = 50;
 
-async function writeFailures(db: Database, workerId: string, entries: readonly FailEntry[]): Promise<Map<string, true>> {
+async function writeFailures(
+  db: Database,
+  workerId: string,
+  entries: readonly FailEntry[],
+): Promise<Map<string, true>> {
   const errors = entries.map(({ failure }) => (failure ? JSON.stringify(failure) : null));
   const { rows } = await db.query<{ run_key: string }>(sql`
     update ops.job_run r

@@ -17,7 +17,14 @@ export interface StockDeps {
 export function watchStocks({ db, redis, metrics, registry, overview }: StockDeps): void {
   metrics.collect({
     name: 'queues',
-    gauges: ['queue_depth', 'queue_delayed', 'queue_paused', 'queue_oldest_job_age_seconds', 'dlq_size', 'job_outbox_backlog'],
+    gauges: [
+      'queue_depth',
+      'queue_delayed',
+      'queue_paused',
+      'queue_oldest_job_age_seconds',
+      'dlq_size',
+      'job_outbox_backlog',
+    ],
     read: async () => {
       const stats = await overview();
       // Set apart from the gauges of the collector: it must stay, and grow old, while the collector fails.
@@ -35,7 +42,11 @@ export function watchStocks({ db, redis, metrics, registry, overview }: StockDep
     gauges: ['pg_pool_connections'],
     cacheMs: 0,
     read: async () =>
-      Object.entries(db.connections).map(([state, value]) => ({ metric: 'pg_pool_connections' as const, labels: { state }, value })),
+      Object.entries(db.connections).map(([state, value]) => ({
+        metric: 'pg_pool_connections' as const,
+        labels: { state },
+        value,
+      })),
   });
   metrics.collect({
     name: 'redis',
@@ -65,7 +76,11 @@ async function outboxAges(db: Database, names: readonly string[]) {
     left join (select b.queue, extract(epoch from clock_timestamp() - min(r.enqueued_at))::float8 as age_s
                from ops.job_outbox b join ops.job_run r using (run_key)
                where b.dispatched_at is null group by b.queue) o on o.queue = q.name`);
-  return rows.map(({ queue, age_s }) => ({ metric: 'job_outbox_oldest_age_seconds' as const, labels: { queue }, value: age_s }));
+  return rows.map(({ queue, age_s }) => ({
+    metric: 'job_outbox_oldest_age_seconds' as const,
+    labels: { queue },
+    value: age_s,
+  }));
 }
 
 const redisFields = {

@@ -28,16 +28,25 @@ describe('the class of a failure', () => {
   });
 
   it('is found, and evidence made, for whatever is thrown', () => {
-    fc.assert(fc.property(fc.anything(), (thrown) => {
-      const failure = describeFailure(thrown);
-      expect(failure.message.length).toBeLessThanOrEqual(8 * 1024);
-      expect(failure.message + failure.stack).not.toContain('\u0000');
-      expect((failure.message + failure.stack).isWellFormed()).toBe(true);
-    }));
+    fc.assert(
+      fc.property(fc.anything(), (thrown) => {
+        const failure = describeFailure(thrown);
+        expect(failure.message.length).toBeLessThanOrEqual(8 * 1024);
+        expect(failure.message + failure.stack).not.toContain('\u0000');
+        expect((failure.message + failure.stack).isWellFormed()).toBe(true);
+      }),
+    );
   });
 
   it('is found for an object whose every property throws', () => {
-    const hostile = new Proxy({}, { get: () => { throw new Error('trap'); } });
+    const hostile = new Proxy(
+      {},
+      {
+        get: () => {
+          throw new Error('trap');
+        },
+      },
+    );
     expect(describeFailure(hostile)).toMatchObject({ class: 'transient', type: 'object' });
   });
 
@@ -63,11 +72,13 @@ describe('after a failure', () => {
   });
 
   it('the wait stays within a fifth of what the queue says, and the last one repeats', () => {
-    fc.assert(fc.property(fc.nat(40), fc.double({ min: 0, max: 1, noNaN: true }), (failures, random) => {
-      const base = failures === 0 ? 1_000 : 5_000;
-      const wait = backoffMs(attempt.backoffMs, failures, random);
-      expect(wait).toBeGreaterThanOrEqual(base * 0.8);
-      expect(wait).toBeLessThanOrEqual(base * 1.2);
-    }));
+    fc.assert(
+      fc.property(fc.nat(40), fc.double({ min: 0, max: 1, noNaN: true }), (failures, random) => {
+        const base = failures === 0 ? 1_000 : 5_000;
+        const wait = backoffMs(attempt.backoffMs, failures, random);
+        expect(wait).toBeGreaterThanOrEqual(base * 0.8);
+        expect(wait).toBeLessThanOrEqual(base * 1.2);
+      }),
+    );
   });
 });

@@ -88,7 +88,8 @@ class QueueWorker implements Runnable {
     this.#connection = connection;
     this.#workers = this.#queues.map((one) => this.#open(one, connection));
     await Promise.all(this.#workers.map((worker) => worker.waitUntilReady()));
-    for (const worker of this.#workers) void worker.run().catch((error: unknown) => log.error('worker_error', error, { queue: worker.name }));
+    for (const worker of this.#workers)
+      void worker.run().catch((error: unknown) => log.error('worker_error', error, { queue: worker.name }));
     await this.#heartbeat.start();
     log.info('worker_started', { queues: this.#queues.map(({ queue }) => queue.name) });
   }
@@ -103,7 +104,10 @@ class QueueWorker implements Runnable {
     const instruments = bindInstruments(metrics, queue.name);
     instruments.concurrency(concurrency);
     const process = createProcess(queue, handler, instruments, {
-      db, log, workerId, onDeath,
+      db,
+      log,
+      workerId,
+      onDeath,
       failpoint: (name) => failpoint(name, queue.name),
       runs: this.#runs,
       suspects: openSuspects(),
@@ -112,8 +116,15 @@ class QueueWorker implements Runnable {
       random: Math.random,
     });
     return openBullWorker(queue.name, process, {
-      connection, prefix, concurrency, lockMs,
-      onError: (error) => log.warn('worker_error', { queue: queue.name, error: { type: error.name, message: error.message, stack: '', code: null } }),
+      connection,
+      prefix,
+      concurrency,
+      lockMs,
+      onError: (error) =>
+        log.warn('worker_error', {
+          queue: queue.name,
+          error: { type: error.name, message: error.message, stack: '', code: null },
+        }),
       onStalled: () => instruments.stalled(),
       onCompleted: this.#deps.onCompleted,
     });
@@ -149,7 +160,10 @@ class QueueWorker implements Runnable {
       values (${workerId}, ${hostname()}, ${process.pid}, ${version}, ${this.#queues.map(({ queue }) => queue.name)}::text[])
       on conflict (id) do update set last_seen_at = clock_timestamp(), stopped_at = null`);
     if (this.#workers.every((worker) => worker.isRunning())) {
-      metrics.gauge('worker_last_tick_timestamp_seconds').labels({ worker: 'worker' }).set(Date.now() / 1_000);
+      metrics
+        .gauge('worker_last_tick_timestamp_seconds')
+        .labels({ worker: 'worker' })
+        .set(Date.now() / 1_000);
     }
     return { more: false };
   }

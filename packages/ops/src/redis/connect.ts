@@ -25,7 +25,10 @@ export function workerConnection(options: RedisOptions): Redis {
   return client(options, { maxRetriesPerRequest: null });
 }
 
-function client(options: RedisOptions, settings: { maxRetriesPerRequest: number | null; commandTimeout?: number }): Redis {
+function client(
+  options: RedisOptions,
+  settings: { maxRetriesPerRequest: number | null; commandTimeout?: number },
+): Redis {
   const redis = new Redis(options.url, {
     ...settings,
     ...(options.connectionName && { connectionName: options.connectionName }),
@@ -63,6 +66,8 @@ export async function refuseEviction(redis: Redis): Promise<void> {
   const info = await withDeadline(redis.info('memory'), 5_000, 'INFO memory');
   const policy = /^maxmemory_policy:(\S+)/m.exec(info)?.[1];
   if (policy !== undefined && policy !== 'noeviction') {
-    throw new Error(`Redis evicts keys (maxmemory-policy ${policy}), which loses jobs; set "maxmemory-policy noeviction"`);
+    throw new Error(
+      `Redis evicts keys (maxmemory-policy ${policy}), which loses jobs; set "maxmemory-policy noeviction"`,
+    );
   }
 }

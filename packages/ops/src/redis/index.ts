@@ -1,1 +1,8 @@
-export { connectRedis, type RedisOptions, RedisTimeout, refuseEviction, withDeadline, workerConnection } from './connect.ts';
+export {
+  connectRedis,
+  type RedisOptions,
+  RedisTimeout,
+  refuseEviction,
+  withDeadline,
+  workerConnection,
+} from './connect.ts';

@@ -21,7 +21,10 @@ export const opsErrors = {
   origin_refused: { status: 403, meaning: 'A browser write from another origin.' },
   not_found: { status: 404, meaning: 'There is no such thing, or it is not visible to the actor.' },
   in_progress: { status: 409, meaning: 'The same work is under way.' },
-  version_changed: { status: 409, meaning: 'The object changed since it was read; `details` holds its present version.' },
+  version_changed: {
+    status: 409,
+    meaning: 'The object changed since it was read; `details` holds its present version.',
+  },
   too_large: { status: 413, meaning: 'The body is larger than the limit in `details`.' },
   media_type: { status: 415, meaning: 'The body must be `application/json`.' },
   idempotency_key_reused: { status: 422, meaning: 'The `Idempotency-Key` was used with another body.' },

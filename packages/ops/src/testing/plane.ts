@@ -41,14 +41,28 @@ export async function openTestPlane(options: TestPlaneOptions): Promise<TestPlan
   const database = await createTestDatabase({ adminUrl, template });
   const db = openDatabase({ url: database.url, poolSize: 20 });
   const prefix = testPrefix();
-  const metrics = createMetrics({ enabled: true, catalogue: opsCatalogue(), queues: queues.map(({ name }) => name), version: 'test', commit: 'test' });
+  const metrics = createMetrics({
+    enabled: true,
+    catalogue: opsCatalogue(),
+    queues: queues.map(({ name }) => name),
+    version: 'test',
+    commit: 'test',
+  });
   const lines: Record<string, unknown>[] = [];
   const log = createLogger({
-    level: 'debug', format: 'json', service: 'test', version: 'test', instance: 'test', bootId: 'test-boot', sampleRate: 1,
+    level: 'debug',
+    format: 'json',
+    service: 'test',
+    version: 'test',
+    instance: 'test',
+    bootId: 'test-boot',
+    sampleRate: 1,
     destination: { write: (line: string) => void lines.push(JSON.parse(line) as Record<string, unknown>) },
   });
   const ops = openOps({
-    log, metrics, prefix,
+    log,
+    metrics,
+    prefix,
     authorize: () => undefined,
     jobLockMs: 1_000,
     reconcileAfterMs: 200,
@@ -65,7 +79,12 @@ export async function openTestPlane(options: TestPlaneOptions): Promise<TestPlan
   };
   return {
     ...ops,
-    db, prefix, metrics, lines, log, start,
+    db,
+    prefix,
+    metrics,
+    lines,
+    log,
+    start,
     databaseUrl: database.url,
     async run(handlers) {
       for (const part of [ops.worker(handlers), ops.relay(), ops.scheduler()]) await start(part);
