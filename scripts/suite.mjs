@@ -12,4 +12,9 @@ export const testProjects = [
  *
  * @type {{ name: string, run: string[] }[]}
  */
-export const proofs = [];
+export const proofs = [prove('bare-example')];
+
+/** As `npm run prove` runs it: the reporter imports the file, from where it stands itself. */
+function prove(name, ...options) {
+  return { name, run: ['bench/report.ts', `../proofs/${name}.proof.ts`, name, ...options] };
+}
