@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { currentContext } from '../logging/index.ts';
-import { type Queryable, type Sql, sql } from '../postgres/index.ts';
+import { prepared, type Queryable, type Sql, sql } from '../postgres/index.ts';
 
 /** A fact to be told. Its payload carries ids, cents and enums: never personal data, never a token. */
 export interface EventDraft {
@@ -14,27 +14,31 @@ export interface EventDraft {
   readonly payload: Readonly<Record<string, unknown>>;
   /** Default 1. */
   readonly schemaVersion?: number;
+  /** Default: that of the running work. For a caller that writes for several pieces of work at once. */
+  readonly correlationId?: string;
 }
 
 /**
  * The insert of some events as a statement, to stand alone or inside a `with`.
- * `when` is an optional `from …` clause: no row of it, no event.
+ * `when` is an optional `from …` clause, which may name the event as `e`: no row of it, no event.
  */
 export function eventsInsert(events: readonly EventDraft[], when?: Sql): Sql {
   const context = currentContext();
   return sql`
     insert into ops.event_outbox (event_id, stream, type, schema_version, aggregate_type, aggregate_id,
                                   aggregate_version, payload, correlation_id, causation_id, traceparent)
-    select e.*, ${context?.correlationId ?? 'none'}, ${context?.causationId ?? null}, ${context?.traceparent ?? null}
+    select e.*, ${context?.causationId ?? null}, ${context?.traceparent ?? null}
     from unnest(${events.map(() => randomUUID())}::uuid[], ${events.map((event) => event.stream)}::text[],
                 ${events.map((event) => event.type)}::text[], ${events.map((event) => event.schemaVersion ?? 1)}::int[],
                 ${events.map((event) => event.aggregateType)}::text[], ${events.map((event) => event.aggregateId)}::text[],
                 ${events.map((event) => event.aggregateVersion)}::bigint[],
-                ${events.map((event) => JSON.stringify(event.payload))}::jsonb[]) as e
+                ${events.map((event) => JSON.stringify(event.payload))}::jsonb[],
+                ${events.map((event) => event.correlationId ?? context?.correlationId ?? 'none')}::text[])
+      as e(event_id, stream, type, schema_version, aggregate_type, aggregate_id, aggregate_version, payload, correlation_id)
     ${when ? sql`where exists (select ${when})` : sql``}`;
 }
 
 /** Appends events in the caller's transaction, in the given order. An empty list does nothing. */
 export async function appendEvents(tx: Queryable, events: readonly EventDraft[]): Promise<void> {
-  if (events.length > 0) await tx.query(eventsInsert(events));
+  if (events.length > 0) await tx.query(prepared('append_events', eventsInsert(events)));
 }

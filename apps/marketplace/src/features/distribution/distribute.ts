@@ -7,7 +7,7 @@ import { announceUnfunded, pauseUnfunded } from '../subscriptions/index.ts';
 import { capAt, cascadeFrom, type Level, type Promised, slotsAt } from './cascade.ts';
 import { finishRun } from './finish.ts';
 import { type LevelSale, sellAtLevel } from './level-sale.ts';
-import { limitWaits, lockNicheOf, type NicheLock, readOffer } from './queries.ts';
+import { lockNicheOf, type NicheLock, readOffer } from './queries.ts';
 import type { Demand } from './walk.ts';
 
 export interface DistributionDeps {
@@ -68,7 +68,6 @@ async function attemptSale(
   startedAt: number,
   deps: DistributionDeps,
 ): Promise<Distribution> {
-  await limitWaits(tx);
   const niche = await lockNicheOf(tx, input.leadId);
   const lead = niche && (await lockLeadForSale(tx, input.leadId));
   if (!lead) throw new PermanentError('lead missing');
@@ -99,10 +98,10 @@ async function offer(
   if (!start || !next) return notOffered;
   const demand = { leadId: lead.id, areas: [...new Set(['*', ...lead.area_codes])], form: lead.form };
   const sales = await sellDown(tx, { cascade, promised: { assigned, cap }, demand, runId }, deps);
-  const charged = sales.flatMap((sale) => sale.sold.map((one) => one.provider_id));
+  const short = sales.flatMap((sale) => sale.sold.filter((one) => one.short_of_money).map((one) => one.provider_id));
   const unfunded = sales.flatMap((sale) => sale.unfunded.map((one) => one.subscriptionId));
   await announceUnfunded(tx, { ids: unfunded, ref: runId });
-  await pauseUnfunded(tx, { providerIds: charged, ref: runId });
+  await pauseUnfunded(tx, { providerIds: short, ref: runId });
   return { startOrd: lead.start_ord ?? start.ord, nextStartOrd: lead.start_ord === null ? next.ord : null, sales };
 }
 

@@ -4,16 +4,6 @@ import { saleMarks } from '../subscriptions/index.ts';
 import type { Level } from './cascade.ts';
 import type { Choice } from './ranking.ts';
 
-/** Longest wait for a lock and longest run of a statement of a sale. */
-export async function limitWaits(tx: Queryable): Promise<void> {
-  await tx.query(
-    prepared(
-      'limit_waits',
-      sql`select set_config('lock_timeout', '2s', true), set_config('statement_timeout', '10s', true)`,
-    ),
-  );
-}
-
 export interface NicheLock {
   id: string;
   name: string;
@@ -22,15 +12,22 @@ export interface NicheLock {
   is_retry: boolean;
 }
 
-/** Locks the niche of a lead: the mutex of fairness, rotation and prices. Undefined when there is no such lead. */
+/**
+ * Locks the niche of a lead: the mutex of fairness, rotation and prices. Undefined when there is no such lead.
+ * It also limits what this transaction waits: 2 s for a lock, this one included, and 10 s for a statement.
+ */
 export async function lockNicheOf(tx: Queryable, leadId: string): Promise<NicheLock | undefined> {
   const { rows } = await tx.query<NicheLock>(
     prepared(
       'lock_niche',
       sql`
-        select id, name, status, (select next_try_at is not null from v_lead where id = ${leadId}::uuid) as is_retry
-        from v_niche where id = (select niche_id from v_lead where id = ${leadId}::uuid)
-        for no key update`,
+        select n.id, n.name, n.status, (select next_try_at is not null from v_lead where id = ${leadId}::uuid) as is_retry,
+               limits.lock_wait, limits.statement_wait
+        from v_niche n,
+             (select set_config('lock_timeout', '2s', true) as lock_wait,
+                     set_config('statement_timeout', '10s', true) as statement_wait offset 0) limits
+        where n.id = (select niche_id from v_lead where id = ${leadId}::uuid)
+        for no key update of n`,
     ),
   );
   return rows[0];
@@ -77,6 +74,8 @@ export interface Sold {
   balance_cents: number;
   low_balance_cents: number | null;
   crossed_low: boolean;
+  /** The rest no longer pays another subscription of the provider. */
+  short_of_money: boolean;
   email: string;
 }
 
@@ -119,7 +118,10 @@ export async function sell(tx: Tx, choice: Choice, terms: SaleTerms): Promise<So
         ${chargeEntriesFragment(level.price_cents)},
         ${saleMarks(marks)}
         select a.id, a.provider_id, a.subscription_id, a.slot, e.id as entry_id, d.version as account_version, d.balance_cents,
-               d.low_balance_cents, d.crossed_low, c.email
+               d.low_balance_cents, d.crossed_low, c.email,
+               exists (select from v_subscription s join v_level l on l.id = s.level_id
+                       where s.provider_id = a.provider_id and s.status = 'active' and l.price_cents > d.balance_cents)
+                 as short_of_money
         from asg a
         join deb d using (provider_id)
         join ent e on e.assignment_id = a.id

@@ -1,4 +1,4 @@
-import { appendEvents, sql, type Tx } from '@fmhl/ops';
+import { appendEvents, prepared, sql, type Tx } from '@fmhl/ops';
 import type { Log } from '../../log.ts';
 import type { LeadStatus } from './contract.ts';
 import { planSale } from './distribute-job.ts';
@@ -26,10 +26,15 @@ export interface LeadForSale {
 
 /** Locks and reads a lead. Take the lock of its niche first (`v_lead` names it). */
 export async function lockLeadForSale(tx: Tx, leadId: string): Promise<LeadForSale | undefined> {
-  const { rows } = await tx.query<LeadForSale>(sql`
-    select id, niche_id, status, form, area_codes, is_test, sale_no, start_ord, assigned_count, recipient_cap, approved_at,
-           unsold_tries, sale_verdict, correlation_id, version
-    from lead where id = ${leadId} for no key update`);
+  const { rows } = await tx.query<LeadForSale>(
+    prepared(
+      'lock_lead_for_sale',
+      sql`
+        select id, niche_id, status, form, area_codes, is_test, sale_no, start_ord, assigned_count, recipient_cap, approved_at,
+               unsold_tries, sale_verdict, correlation_id, version
+        from lead where id = ${leadId} for no key update`,
+    ),
+  );
   return rows[0];
 }
 
@@ -93,19 +98,24 @@ async function writeEnd(
 ): Promise<EndRow | undefined> {
   const status = plan === undefined ? 'distributed' : plan.kind === 'retry' ? 'unsold' : 'expired';
   const delayMs = plan?.kind === 'retry' ? plan.delayMs : null;
-  const { rows } = await tx.query<EndRow>(sql`
-    update lead
-    set status = ${status}, start_ord = ${end.startOrd}, assigned_count = ${end.assignedCount}, recipient_cap = ${end.recipientCap},
-        distributed_at = case when ${status} = 'distributed' then clock_timestamp() end,
-        unsold_tries = unsold_tries + ${plan ? 1 : 0}::int,
-        sale_no = sale_no + ${plan?.kind === 'retry' ? 1 : 0}::int,
-        next_try_at = clock_timestamp() + ${delayMs}::bigint * interval '1 ms',
-        sale_verdict = coalesce(sale_verdict,
-          case when clock_timestamp() <= approved_at + ${verdictWithin} then 'in_time' else 'late' end),
-        updated_at = clock_timestamp(), version = version + 1
-    where id = ${end.lead.id} and status in ('approved', 'unsold')
-    returning status, version, unsold_tries, next_try_at, sale_verdict,
-              (extract(epoch from clock_timestamp() - approved_at) * 1000)::float8 as latency_ms`);
+  const { rows } = await tx.query<EndRow>(
+    prepared(
+      'finish_sale',
+      sql`
+        update lead
+        set status = ${status}, start_ord = ${end.startOrd}, assigned_count = ${end.assignedCount}, recipient_cap = ${end.recipientCap},
+            distributed_at = case when ${status} = 'distributed' then clock_timestamp() end,
+            unsold_tries = unsold_tries + ${plan ? 1 : 0}::int,
+            sale_no = sale_no + ${plan?.kind === 'retry' ? 1 : 0}::int,
+            next_try_at = clock_timestamp() + ${delayMs}::bigint * interval '1 ms',
+            sale_verdict = coalesce(sale_verdict,
+              case when clock_timestamp() <= approved_at + ${verdictWithin} then 'in_time' else 'late' end),
+            updated_at = clock_timestamp(), version = version + 1
+        where id = ${end.lead.id} and status in ('approved', 'unsold')
+        returning status, version, unsold_tries, next_try_at, sale_verdict,
+                  (extract(epoch from clock_timestamp() - approved_at) * 1000)::float8 as latency_ms`,
+    ),
+  );
   return rows[0];
 }
 
