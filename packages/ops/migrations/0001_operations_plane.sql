@@ -138,9 +138,9 @@ create table ops.event_outbox (
   causation_id      text,
   traceparent       text,
   created_at        timestamptz not null default clock_timestamp(),
-  seq               bigint,
-  unique (stream, seq)
+  seq               bigint
 );
+create unique index event_outbox_seq on ops.event_outbox (stream, seq) where seq is not null;
 create unique index event_outbox_aggregate
   on ops.event_outbox (aggregate_type, aggregate_id, aggregate_version) where generation = 0;
 create index event_outbox_unpublished on ops.event_outbox (stream, id) where seq is null;

@@ -37,6 +37,8 @@ export {
   enqueueMany,
   type EnqueueOptions,
   enqueueParts,
+  type GroupCommit,
+  groupCommit,
   type Job,
   type JobDraft,
   type JobHandler,

@@ -18,6 +18,8 @@ export interface EnqueueOptions {
 /** One job to be enqueued. */
 export interface JobDraft<Payload> extends EnqueueOptions {
   readonly payload: Payload;
+  /** Default: that of the running work. For a caller that plans for several pieces of work at once. */
+  readonly correlationId?: string;
 }
 
 const runKeyForm = /^(?![0-9]+$)[^:]{1,200}$/;
@@ -55,7 +57,7 @@ export async function enqueueMany<Queue extends QueueDefinition, Kind extends ke
 
 /**
  * The same as CTEs, for a caller that does its whole work in one statement: `planned_job`, `planned_payload` and `handed_job`.
- * `when` is an optional `from …` clause: no row of it, no job. The caller wakes the dispatcher: `database.wake('jobs')`.
+ * `when` is an optional `from …` clause, which may name the draft's `d.key`: no row of it, no job. The caller wakes the dispatcher: `database.wake('jobs')`.
  */
 export function enqueueParts<Queue extends QueueDefinition, Kind extends keyof Queue['kinds'] & string>(
   queue: Queue,
@@ -65,18 +67,19 @@ export function enqueueParts<Queue extends QueueDefinition, Kind extends keyof Q
 ): Sql {
   const definition = kindOf(queue, kind);
   const context = currentContext();
-  const correlationId = context?.correlationId ?? 'none';
+  const correlationIds = drafts.map((draft) => draft.correlationId ?? context?.correlationId ?? 'none');
   const bodies = drafts.map((draft) => bodyOf(queue.name, kind, definition, draft));
-  const envelopes = drafts.map((draft, at) => envelopeOf(draft.key, bodies[at] ?? 'null', correlationId));
+  const envelopes = drafts.map((draft, at) => envelopeOf(draft.key, bodies[at] ?? 'null', correlationIds[at] ?? 'none'));
   return sql`
     planned_job as (
       insert into ops.job_run (run_key, root_key, queue, kind, max_attempts, priority, run_at, correlation_id, causation_id, traceparent)
       select d.key, d.key, ${queue.name}, ${kind}, ${queue.attempts}::int, d.priority,
              clock_timestamp() + d.delay_ms * interval '1 ms',
-             ${correlationId}, ${context?.causationId ?? null}, ${context?.traceparent ?? null}
+             d.correlation_id, ${context?.causationId ?? null}, ${context?.traceparent ?? null}
       from unnest(${drafts.map((draft) => draft.key)}::text[],
                   ${drafts.map((draft) => draft.priority ?? definition.priority ?? 0)}::int[],
-                  ${drafts.map((draft) => draft.delayMs ?? 0)}::bigint[]) as d(key, priority, delay_ms)
+                  ${drafts.map((draft) => draft.delayMs ?? 0)}::bigint[],
+                  ${correlationIds}::text[]) as d(key, priority, delay_ms, correlation_id)
       ${when ? sql`where exists (select ${when})` : sql``}
       on conflict (run_key) do nothing
       returning run_key, queue),

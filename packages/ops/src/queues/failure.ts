@@ -63,7 +63,8 @@ function textOf(read: () => unknown): string | undefined {
     const value = read();
     if (value === undefined || value === null) return undefined;
     if (typeof value === 'string') return value;
-    return typeof value === 'object' ? JSON.stringify(value) : String(value as number | boolean | symbol);
+    // oxlint-disable-next-line typescript/no-base-to-string -- objects went the other way
+    return typeof value === 'object' ? JSON.stringify(value) : String(value);
   } catch {
     return undefined;
   }

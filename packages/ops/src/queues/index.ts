@@ -6,6 +6,7 @@ export { cached } from './cached.ts';
 export { openDispatcher } from './dispatcher.ts';
 export { enqueue, enqueueMany, type EnqueueOptions, enqueueParts, type JobDraft, runState } from './enqueue.ts';
 export { depthOf, PayloadRefused } from './envelope.ts';
+export { type GroupCommit, groupCommit } from './group-commit.ts';
 export type { Job, JobHandler } from './handler.ts';
 export { bury, done, type JobOutcome, PermanentError, retry, snooze } from './outcome.ts';
 export { type QueueOverview, type QueueRow, readOverview } from './overview.ts';

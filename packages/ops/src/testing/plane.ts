@@ -33,45 +33,16 @@ export interface TestPlane extends Ops {
 
 export async function openTestPlane(options: TestPlaneOptions): Promise<TestPlane> {
   const { adminUrl, queues } = options;
-  const template = await templateDatabase({
-    adminUrl,
-    name: 'ops_template',
-    prepare: async (url) => void (await openMigrator({ url, sets: [opsMigrations] }).up()),
-  });
+  const template = await templateDatabase({ adminUrl, name: 'ops_template', prepare: migrate });
   const database = await createTestDatabase({ adminUrl, template });
   const db = openDatabase({ url: database.url, poolSize: 20 });
   const prefix = testPrefix();
-  const metrics = createMetrics({
-    enabled: true,
-    catalogue: opsCatalogue(),
-    queues: queues.map(({ name }) => name),
-    version: 'test',
-    commit: 'test',
-  });
+  const names = queues.map(({ name }) => name);
+  const build = { version: 'test', commit: 'test' };
+  const metrics = createMetrics({ enabled: true, catalogue: opsCatalogue(), queues: names, ...build });
   const lines: Record<string, unknown>[] = [];
-  const log = createLogger({
-    level: 'debug',
-    format: 'json',
-    service: 'test',
-    version: 'test',
-    instance: 'test',
-    bootId: 'test-boot',
-    sampleRate: 1,
-    destination: { write: (line: string) => void lines.push(JSON.parse(line) as Record<string, unknown>) },
-  });
-  const ops = openOps({
-    log,
-    metrics,
-    prefix,
-    authorize: () => undefined,
-    jobLockMs: 1_000,
-    reconcileAfterMs: 200,
-    reconcileEveryMs: 200,
-    dispatchPollMs: 20,
-    stopWithinMs: 2_000,
-    ...options,
-    db,
-  });
+  const log = openTestLog((line) => void lines.push(JSON.parse(line) as Record<string, unknown>));
+  const ops = openOps({ log, metrics, prefix, authorize: () => undefined, ...shortTimes, ...options, db });
   const running: Runnable[] = [];
   const start = async (part: Runnable) => {
     running.push(part);
@@ -96,4 +67,21 @@ export async function openTestPlane(options: TestPlaneOptions): Promise<TestPlan
       await database.drop();
     },
   };
+}
+
+const shortTimes = {
+  jobLockMs: 1_000,
+  reconcileAfterMs: 200,
+  reconcileEveryMs: 200,
+  dispatchPollMs: 20,
+  stopWithinMs: 2_000,
+};
+
+async function migrate(url: string): Promise<void> {
+  await openMigrator({ url, sets: [opsMigrations] }).up();
+}
+
+function openTestLog(write: (line: string) => void): Logger {
+  const names = { service: 'test', version: 'test', instance: 'test', bootId: 'test-boot' };
+  return createLogger({ level: 'debug', format: 'json', ...names, sampleRate: 1, destination: { write } });
 }
