@@ -69,7 +69,9 @@ export function enqueueParts<Queue extends QueueDefinition, Kind extends keyof Q
   const context = currentContext();
   const correlationIds = drafts.map((draft) => draft.correlationId ?? context?.correlationId ?? 'none');
   const bodies = drafts.map((draft) => bodyOf(queue.name, kind, definition, draft));
-  const envelopes = drafts.map((draft, at) => envelopeOf(draft.key, bodies[at] ?? 'null', correlationIds[at] ?? 'none'));
+  const envelopes = drafts.map((draft, at) =>
+    envelopeOf(draft.key, bodies[at] ?? 'null', correlationIds[at] ?? 'none'),
+  );
   return sql`
     planned_job as (
       insert into ops.job_run (run_key, root_key, queue, kind, max_attempts, priority, run_at, correlation_id, causation_id, traceparent)

@@ -7,22 +7,20 @@ import { openCommit } from './commit.ts';
 import { type OnDeath, recordDeath } from './death.ts';
 import type { QueueDefinition } from './definition.ts';
 import { type Envelope, readEnvelope } from './envelope.ts';
-import { describeFailure, type Failure, JobTimeout } from './failure.ts';
+import { openDeadline } from './deadline.ts';
+import { describeFailure, type Failure } from './failure.ts';
 import type { Job, JobHandler } from './handler.ts';
 import type { QueueInstruments } from './instruments.ts';
 import { type JobOutcome, PermanentError } from './outcome.ts';
 import { readPayload } from './payload.ts';
-import type { Begun, RunWriter } from './run-writer.ts';
-import type { Suspects } from './suspects.ts';
+import type { Begun } from './run-writer.ts';
+import { beginRun, type NoStart, type StartDeps } from './start.ts';
 import { afterFailure, type DeathCause, infrastructurePauseMs } from './verdict.ts';
 
 /** What every processor of a process shares. */
-export interface ProcessDeps {
-  readonly db: Database;
-  readonly runs: RunWriter;
+export interface ProcessDeps extends StartDeps {
   readonly log: Logger;
   readonly workerId: string;
-  readonly suspects: Suspects;
   readonly failpoint: Failpoint;
   readonly onDeath?: OnDeath | undefined;
   /** Aborts every attempt under way: the process must stop. */
@@ -62,7 +60,7 @@ export function createProcess(
     return runWithContext(contextOf(envelope), async () => {
       await failpoint('worker.before_begin');
       try {
-        const begun = await begin(envelope.run, deps);
+        const begun = await beginRun(envelope.run, deps);
         if (begun.kind === 'started')
           return await attempt({ job, token, envelope, begun, queue }, handler, instruments, deps);
         return await refuseStart(begun.why, { envelope, queue, job, token }, instruments, deps);
@@ -71,36 +69,6 @@ export function createProcess(
       }
     });
   };
-}
-
-/** Why a run may not start. */
-type NoStart = 'done' | 'dead' | 'unknown' | 'crash_loop' | 'suspect_waits' | 'postgres_away';
-
-/** Records the start. A run that crashed before starts only in the one slot for suspects of this process. */
-async function begin(
-  runKey: string,
-  { db, runs, suspects }: ProcessDeps,
-): Promise<({ kind: 'started' } & Begun) | { kind: 'refused'; why: NoStart }> {
-  try {
-    const begun = await runs.begin({ runKey, haveSlot: false });
-    if (begun) return { kind: 'started', ...begun };
-    const why = await whyRefused(db, runKey);
-    if (why !== 'suspect_waits' || !suspects.reserve(runKey)) return { kind: 'refused', why };
-    const suspect = await runs.begin({ runKey, haveSlot: true });
-    return suspect ? { kind: 'started', ...suspect } : { kind: 'refused', why: await whyRefused(db, runKey) };
-  } catch {
-    return { kind: 'refused', why: 'postgres_away' };
-  }
-}
-
-async function whyRefused(db: Database, runKey: string): Promise<NoStart> {
-  const { rows } = await db.query<{ state: 'enqueued' | 'done' | 'dead'; crashes: number }>(
-    sql`select state, started - finished as crashes from ops.job_run where run_key = ${runKey}`,
-  );
-  const run = rows[0];
-  if (!run) return 'unknown';
-  if (run.state !== 'enqueued') return run.state;
-  return run.crashes >= 3 ? 'crash_loop' : 'suspect_waits';
 }
 
 function contextOf({ meta }: Envelope) {
@@ -331,34 +299,6 @@ async function record(
 async function isDone(db: Database, runKey: string): Promise<boolean> {
   const { rows } = await db.query<{ state: string }>(sql`select state from ops.job_run where run_key = ${runKey}`);
   return rows[0]?.state === 'done';
-}
-
-/** A timer for one attempt. The signal is made on demand: most handlers never ask for it. */
-function openDeadline(timeoutMs: number, shutdown: AbortSignal) {
-  let controller: AbortController | undefined;
-  let reject: (error: Error) => void = () => {};
-  const expired = new Promise<never>((_resolve, refuse) => {
-    reject = refuse;
-  });
-  expired.catch(() => {});
-  const end = (error: Error) => {
-    controller?.abort(error);
-    reject(error);
-  };
-  const timer = setTimeout(() => end(new JobTimeout(`no result within ${timeoutMs} ms`)), timeoutMs);
-  const stop = () => end(shutdown.reason as Error);
-  shutdown.addEventListener('abort', stop, { once: true });
-  return {
-    expired,
-    get signal() {
-      controller ??= new AbortController();
-      return controller.signal;
-    },
-    clear() {
-      clearTimeout(timer);
-      shutdown.removeEventListener('abort', stop);
-    },
-  };
 }
 
 /** The fixed block of a log line about a job. */
