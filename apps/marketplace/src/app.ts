@@ -1,13 +1,4 @@
-import {
-  armFailpoint,
-  type Authorize,
-  type Database,
-  type Handlers,
-  type Ops,
-  openDatabase,
-  openOps,
-  type Runnable,
-} from '@fmhl/ops';
+import { armFailpoint, type Authorize, type Handlers, openDatabase, openOps, type Runnable } from '@fmhl/ops';
 import { type Config, paymentWebhookSecret } from './config.ts';
 import { openAuthorizer, openPasswords } from './features/auth/index.ts';
 import { setLowBalance } from './features/billing/index.ts';
@@ -18,7 +9,7 @@ import { createProvider } from './features/subscriptions/index.ts';
 import { bindProductMetrics } from './metrics.ts';
 import { queues } from './queues.ts';
 import { openSweeper } from './sweeper.ts';
-import { openTelemetry, type TelemetryOptions } from './telemetry.ts';
+import { openTelemetry, type Telemetry, type TelemetryOptions } from './telemetry.ts';
 import { version } from './version.ts';
 
 export type App = ReturnType<typeof openApp>;
@@ -28,51 +19,19 @@ export type ReadyConfig = Config & { databaseUrl: string; redisUrl: string; smtp
 
 /** Builds everything of one process, once. Nothing runs yet, and nothing is connected. */
 export function openApp(config: ReadyConfig, options: TelemetryOptions) {
-  const now = () => new Date();
-  const { metrics, log } = openTelemetry(config, options);
   const { role } = options;
-  const poolWait = metrics.histogram('pg_pool_wait_ms');
-  const db: Database = openDatabase({
-    url: config.databaseUrl,
-    poolSize: config.pgPoolSize,
-    applicationName: `fmhl-${role}`,
-    onPoolWait: (ms) => poolWait.observe(ms),
-    onError: (error) =>
-      log.warn('postgres_error', { error: { type: error.name, message: error.message, stack: '', code: null } }),
-  });
-  const authorize: Authorize = openAuthorizer({ db, now });
-  const failpoint = armFailpoint(config.failpoint, (name) => log.warn('failpoint_hit', { failpoint: name }));
-  const ops: Ops = openOps({
-    db,
-    log,
-    metrics,
-    authorize,
-    version,
-    failpoint,
-    redisUrl: config.redisUrl,
-    queues,
-    prefix: '{fmhl}',
-    jobLockMs: config.jobLockMs,
-    reconcileAfterMs: config.reconcileAfterMs,
-    reconcileEveryMs: config.reconcileEveryMs,
-    leaseMs: config.leaseMs,
-  });
+  const now = () => new Date();
+  const telemetry = openTelemetry(config, options);
+  const { log, metrics } = telemetry;
+  const db = openAppDatabase(config, role, telemetry);
+  const authorize = openAuthorizer({ db, now });
+  const ops = openPlane(config, telemetry, { db, authorize });
   const product = bindProductMetrics(metrics);
   const passwords = openPasswords();
-  let transport: MailTransport | undefined;
   const deps = { db, log, metrics: product, now };
+  let transport: MailTransport | undefined;
   return {
-    config,
-    role,
-    version,
-    now,
-    log,
-    metrics,
-    product,
-    db,
-    ops,
-    authorize,
-    passwords,
+    ...{ config, role, version, now, log, metrics, product, db, ops, authorize, passwords },
     authDeps: { ...deps, passwords, createProvider },
     leadDeps: { ...deps, tokenKey: config.tokenKey, readSales },
     subscriptionDeps: { ...deps, passwords, setLowBalance, requeueApproved },
@@ -82,19 +41,12 @@ export function openApp(config: ReadyConfig, options: TelemetryOptions) {
     /** Who works on which queue. report_export and scheduler have no jobs yet. */
     handlers(): Handlers {
       transport ??= openTransport(config.smtpUrl);
+      const mail = { ...deps, transport, from: config.mailFrom, publicUrl: config.publicUrl };
       const tokens = (leadId: string, nonce: number) => confirmToken(config.tokenKey, { leadId, nonce });
-      const email = openEmailHandler({
-        db,
-        log,
-        transport,
-        from: config.mailFrom,
-        publicUrl: config.publicUrl,
-        confirmToken: tokens,
-      });
       const concurrency = config.workerConcurrency;
       return {
         distribute_lead: { handler: openDistributionHandler(deps), concurrency },
-        email_send: { handler: email, concurrency },
+        email_send: { handler: openEmailHandler({ ...mail, confirmToken: tokens }), concurrency },
       };
     },
     sweeper: (): Runnable => openSweeper({ ...deps, appMetrics: metrics }),
@@ -105,4 +57,32 @@ export function openApp(config: ReadyConfig, options: TelemetryOptions) {
       await db.close();
     },
   };
+}
+
+function openAppDatabase(config: ReadyConfig, role: string, { log, metrics }: Telemetry) {
+  const poolWait = metrics.histogram('pg_pool_wait_ms');
+  return openDatabase({
+    url: config.databaseUrl,
+    poolSize: config.pgPoolSize,
+    applicationName: `fmhl-${role}`,
+    onPoolWait: (ms) => poolWait.observe(ms),
+    onError: (error) => log.warn('postgres_error', { error }),
+  });
+}
+
+function openPlane(
+  config: ReadyConfig,
+  { log, metrics }: Telemetry,
+  { db, authorize }: { db: ReturnType<typeof openDatabase>; authorize: Authorize },
+) {
+  return openOps({
+    ...{ db, log, metrics, authorize, version, queues },
+    failpoint: armFailpoint(config.failpoint, (name) => log.warn('failpoint_hit', { failpoint: name })),
+    redisUrl: config.redisUrl,
+    prefix: '{fmhl}',
+    jobLockMs: config.jobLockMs,
+    reconcileAfterMs: config.reconcileAfterMs,
+    reconcileEveryMs: config.reconcileEveryMs,
+    leaseMs: config.leaseMs,
+  });
 }
