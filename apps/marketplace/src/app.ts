@@ -26,12 +26,19 @@ export function openApp(config: ReadyConfig, options: TelemetryOptions) {
   const db = openAppDatabase(config, role, telemetry);
   const authorize = openAuthorizer({ db, now });
   const ops = openPlane(config, telemetry, { db, authorize });
-  const product = bindProductMetrics(metrics);
   const passwords = openPasswords();
-  const deps = { db, log, metrics: product, now };
+  const deps = { db, log, metrics: bindProductMetrics(metrics), now };
   let transport: MailTransport | undefined;
   return {
-    ...{ config, role, version, now, log, metrics, product, db, ops, authorize, passwords },
+    config,
+    role,
+    now,
+    log,
+    metrics,
+    db,
+    ops,
+    authorize,
+    version,
     authDeps: { ...deps, passwords, createProvider },
     leadDeps: { ...deps, tokenKey: config.tokenKey, readSales },
     subscriptionDeps: { ...deps, passwords, setLowBalance, requeueApproved },
@@ -76,7 +83,12 @@ function openPlane(
   { db, authorize }: { db: ReturnType<typeof openDatabase>; authorize: Authorize },
 ) {
   return openOps({
-    ...{ db, log, metrics, authorize, version, queues },
+    db,
+    log,
+    metrics,
+    authorize,
+    version,
+    queues,
     failpoint: armFailpoint(config.failpoint, (name) => log.warn('failpoint_hit', { failpoint: name })),
     redisUrl: config.redisUrl,
     prefix: '{fmhl}',
