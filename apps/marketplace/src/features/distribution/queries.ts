@@ -14,7 +14,8 @@ export interface NicheLock {
 
 /**
  * Locks the niche of a lead: the mutex of fairness, rotation and prices. Undefined when there is no such lead.
- * It also limits what this transaction waits: 2 s for a lock, this one included, and 10 s for a statement.
+ * It also limits what this transaction waits (2 s for a lock, this one included, and 10 s for a statement), and keeps the plans of its
+ * prepared statements: left to itself, Postgres plans the walk and the sale anew each time, a sixth of their whole cost.
  */
 export async function lockNicheOf(tx: Queryable, leadId: string): Promise<NicheLock | undefined> {
   const { rows } = await tx.query<NicheLock>(
@@ -22,10 +23,11 @@ export async function lockNicheOf(tx: Queryable, leadId: string): Promise<NicheL
       'lock_niche',
       sql`
         select n.id, n.name, n.status, (select next_try_at is not null from v_lead where id = ${leadId}::uuid) as is_retry,
-               limits.lock_wait, limits.statement_wait
+               own.lock_wait, own.statement_wait, own.plans
         from v_niche n,
              (select set_config('lock_timeout', '2s', true) as lock_wait,
-                     set_config('statement_timeout', '10s', true) as statement_wait offset 0) limits
+                     set_config('statement_timeout', '10s', true) as statement_wait,
+                     set_config('plan_cache_mode', 'force_generic_plan', true) as plans offset 0) own
         where n.id = (select niche_id from v_lead where id = ${leadId}::uuid)
         for no key update of n`,
     ),
