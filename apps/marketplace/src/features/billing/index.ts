@@ -1,8 +1,7 @@
-export { adjust, type Adjustment } from './adjust.ts';
+export { adjust } from './adjust.ts';
 export { chargeEntriesFragment, debitFragment } from './charge.ts';
-export { type Credit, credit } from './credit.ts';
+export { credit } from './credit.ts';
 export { type LowBalance, lowBalanceEvent, lowBalanceMail, setLowBalance } from './low-balance.ts';
 export { type BillingDeps, measured } from './measure.ts';
-export { type BillingRouteDeps, billingRoutes } from './routes.ts';
-export { signWebhook } from './signature.ts';
-export { paymentWebhookRoute, type WebhookDeps } from './webhook-route.ts';
+export { billingRoutes } from './routes.ts';
+export { paymentWebhookRoute } from './webhook-route.ts';

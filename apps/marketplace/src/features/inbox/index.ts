@@ -1,2 +1,1 @@
-export { decide } from './decide.ts';
-export { type InboxRouteDeps, inboxRoutes } from './routes.ts';
+export { inboxRoutes } from './routes.ts';
