@@ -53,4 +53,5 @@ function targetOf(from: string, specifier: string, root: string): string | undef
 
 export const lineAt = (text: string, index: number): number => text.slice(0, index).split('\n').length;
 
-export const isTest = (path: string): boolean => /\.test\.tsx?$/.test(path);
+/** Tests, and what only they use: `*.fixture.ts`. */
+export const isTest = (path: string): boolean => /\.(test|fixture)\.tsx?$/.test(path);

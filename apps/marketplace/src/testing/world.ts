@@ -104,7 +104,10 @@ function countMetrics(): CountedMetrics {
     distributionLockRetries: count('distributionLockRetries'),
     levelSweeps: count('levelSweeps'),
     leadAssignmentLatencyMs: observe('leadAssignmentLatencyMs'),
-    leadAssignmentVerdicts: { in_time: count('leadAssignmentVerdicts.in_time'), late: count('leadAssignmentVerdicts.late') },
+    leadAssignmentVerdicts: {
+      in_time: count('leadAssignmentVerdicts.in_time'),
+      late: count('leadAssignmentVerdicts.late'),
+    },
     inboxQueryDurationMs: observe('inboxQueryDurationMs'),
     billingOperationDurationMs: {
       charge: byOperation('charge'),
