@@ -1,3 +1,4 @@
+import { setTimeout as wait } from 'node:timers/promises';
 import type { Logger } from '../logging/index.ts';
 import type { Runnable } from './loop.ts';
 
@@ -14,8 +15,11 @@ export interface RunOptions {
 /** Terminals, npm and shells pass one Ctrl-C on several times; what comes within this time is the same wish, in ms. */
 const sameSignalMs = 1_000;
 
+/** How long a part that is starting may finish that, once the process shall stop, in ms. */
+const startGraceMs = 2_000;
+
 /**
- * Starts the parts in order, waits for SIGINT or SIGTERM, and stops them in the reverse order.
+ * Starts the parts in order, waits for SIGINT or SIGTERM, and stops them in the reverse order; a signal during the start ends that.
  * A second signal, later than a second after the first, ends the process at once with code 130; SIGUSR2 turns debug on.
  * Throws what a failed start threw, after stopping what had started.
  */
@@ -25,13 +29,17 @@ export async function runUntilSignal(parts: readonly Runnable[], options: RunOpt
   const debug = () => log.enableDebugFor();
   process.on('SIGUSR2', debug);
   try {
-    const started = await startAll(parts);
+    const begun: Runnable[] = [];
+    const starting = startInto(begun, parts, () => !signalled.isReceived());
+    await Promise.race([starting, signalled.received]);
     const signal = await signalled.received;
     log.info('process_draining', { signal });
     onDraining?.();
     const force = setTimeout(() => exitByForce(log), stopWithinMs).unref();
-    await new Promise((resolve) => setTimeout(resolve, drainMs));
-    for (const part of started.reverse()) await part.stop();
+    // A part that waits for an absent server would keep the process for ever.
+    await Promise.race([starting.catch(() => {}), wait(startGraceMs, undefined, { ref: false })]);
+    await wait(drainMs);
+    for (const part of begun.splice(0).reverse()) await part.stop();
     clearTimeout(force);
   } finally {
     process.off('SIGUSR2', debug);
@@ -42,14 +50,19 @@ export async function runUntilSignal(parts: readonly Runnable[], options: RunOpt
 /** Starts parts in order; when one fails, those before it are stopped and its error is thrown. */
 export async function startAll(parts: readonly Runnable[]): Promise<Runnable[]> {
   const started: Runnable[] = [];
+  await startInto(started, parts, () => true);
+  return started;
+}
+
+async function startInto(begun: Runnable[], parts: readonly Runnable[], goesOn: () => boolean): Promise<void> {
   try {
     for (const part of parts) {
+      if (!goesOn()) return;
+      begun.push(part);
       await part.start();
-      started.push(part);
     }
-    return started;
   } catch (error) {
-    for (const part of started.reverse()) await part.stop();
+    for (const part of begun.splice(0, begun.length - 1).reverse()) await part.stop();
     throw error;
   }
 }
@@ -73,6 +86,7 @@ function nextSignal() {
   for (const signal of signals) process.on(signal, onSignal);
   return {
     received: promise,
+    isReceived: () => firstAt !== undefined,
     ignore() {
       for (const signal of signals) process.off(signal, onSignal);
     },
