@@ -1,5 +1,5 @@
-import { accessSync, chmodSync, constants, mkdirSync, realpathSync } from 'node:fs';
-import { join } from 'node:path';
+import { accessSync, chmodSync, constants, existsSync, mkdirSync, realpathSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
 import { type DataLock, lockDataDirectory } from './data-lock.ts';
 import { type Mailbox, startMailbox } from './mailbox.ts';
 import { startPostgres } from './postgres.ts';
@@ -61,12 +61,20 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded>
 /** Open for passing, not for reading: PostgreSQL's user must get to its own directory below. */
 function openDataDirectory(path: string): string {
   try {
-    if (mkdirSync(path, { recursive: true })) chmodSync(path, 0o711);
+    if (makeDirectory(resolve(path))) chmodSync(path, 0o711);
     accessSync(path, constants.W_OK);
     return realpathSync(path);
   } catch (error) {
     throw new Error(`DATA_DIR: expected a directory this user can write in (${(error as Error).message})`);
   }
+}
+
+/** Makes a directory and those above it, and answers whether it was missing. Node's own recursive form never returns below /proc. */
+function makeDirectory(path: string): boolean {
+  if (existsSync(path)) return false;
+  makeDirectory(dirname(path));
+  mkdirSync(path);
+  return true;
 }
 
 function whereDataLives(dataDir: string, postgres: string | undefined): string {
