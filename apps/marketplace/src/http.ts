@@ -76,7 +76,13 @@ async function documentation(server: FastifyInstance, { version }: App): Promise
     },
     transform: describeRoute,
   });
-  await server.register(swaggerUi, { routePrefix: '/docs', staticCSP: true });
+  await server.register(swaggerUi, {
+    routePrefix: '/docs',
+    uiConfig: { validatorUrl: null },
+    staticCSP: true,
+    // Its own directives name an outside validator, and would move every link of a plain-http start to https.
+    transformStaticCSP: (csp) => csp.replace(/upgrade-insecure-requests;?|validator\.swagger\.io/g, ''),
+  });
 }
 
 /** A serializer built once per schema: four times as fast as parsing each answer, and it strips unknown fields just so. */

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from '../logging/index.ts';
 import { databaseFailure } from '../postgres/index.ts';
@@ -9,7 +10,8 @@ export function answerError(thrown: unknown, request: FastifyRequest, reply: Fas
   if (refusal.status >= 500) {
     log.error('http_error', thrown, { method: request.method, route: request.routeOptions.url ?? 'unmatched' });
   }
-  if (refusal.status === 503) reply.header('retry-after', '5');
+  const retryAfter = refusal.details?.retry_after_s ?? (refusal.status === 503 ? 5 : undefined);
+  if (typeof retryAfter === 'number') reply.header('retry-after', String(retryAfter));
   return reply
     .code(refusal.status)
     .type('application/json; charset=utf-8')
@@ -17,7 +19,7 @@ export function answerError(thrown: unknown, request: FastifyRequest, reply: Fas
     .send({
       error: statusTexts[refusal.status] ?? 'Error',
       code: refusal.code,
-      correlation_id: request.running?.current.correlationId ?? 'none',
+      correlation_id: request.running?.current.correlationId ?? randomUUID(),
       ...(refusal.details && { details: refusal.details }),
     });
 }
