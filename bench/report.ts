@@ -109,6 +109,8 @@ async function main([file = '', name = '', ...args]: string[]): Promise<void> {
   const end = (report: Report) => finish(report, options.json);
   // A fault outside the awaited run must still end in a report, and so must a run that waits for nothing.
   process.on('uncaughtException', (error) => end(brokenOff(name, error)));
+  // What was started is ended on exit, which a signal alone would skip.
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130));
   process.on('beforeExit', () => end(brokenOff(name, new Error('the run waits for something that cannot happen'))));
   try {
     const runnable = (await import(file)) as Runnable;

@@ -20,11 +20,18 @@ export async function startServers(): Promise<Servers> {
     startPostgres({ dataDir: join(directory, 'postgres') }),
     startRedis({ dataDir: join(directory, 'redis') }),
   ]);
+  const leaveNothing = () => {
+    postgres.kill();
+    redis.kill();
+    rmSync(directory, { recursive: true, force: true });
+  };
+  process.once('exit', leaveNothing);
   return {
     databaseUrl: postgres.url,
     redisUrl: redis.url,
     async stop() {
       await Promise.all([postgres.stop(), redis.stop()]);
+      process.off('exit', leaveNothing);
       rmSync(directory, { recursive: true, force: true });
     },
   };
