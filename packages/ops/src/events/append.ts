@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { currentContext } from '../logging/index.ts';
+import { currentContext, type LogContext } from '../logging/index.ts';
 import { prepared, type Queryable, type Sql, sql } from '../postgres/index.ts';
 
 /** A fact to be told. Its payload carries ids, cents and enums: never personal data, never a token. */
@@ -14,8 +14,8 @@ export interface EventDraft {
   readonly payload: Readonly<Record<string, unknown>>;
   /** Default 1. */
   readonly schemaVersion?: number;
-  /** Default: that of the running work. For a caller that writes for several pieces of work at once. */
-  readonly correlationId?: string;
+  /** What the event follows from. Default: the running work. For a caller that writes for several pieces of work at once. */
+  readonly context?: LogContext;
 }
 
 /**
@@ -23,18 +23,22 @@ export interface EventDraft {
  * `when` is an optional `from …` clause, which may name the event as `e`: no row of it, no event.
  */
 export function eventsInsert(events: readonly EventDraft[], when?: Sql): Sql {
-  const context = currentContext();
+  const running = currentContext() ?? { correlationId: 'none' };
+  const contexts = events.map((event) => event.context ?? running);
   return sql`
     insert into ops.event_outbox (event_id, stream, type, schema_version, aggregate_type, aggregate_id,
                                   aggregate_version, payload, correlation_id, causation_id, traceparent)
-    select e.*, ${context?.causationId ?? null}, ${context?.traceparent ?? null}
+    select e.*
     from unnest(${events.map(() => randomUUID())}::uuid[], ${events.map((event) => event.stream)}::text[],
                 ${events.map((event) => event.type)}::text[], ${events.map((event) => event.schemaVersion ?? 1)}::int[],
                 ${events.map((event) => event.aggregateType)}::text[], ${events.map((event) => event.aggregateId)}::text[],
                 ${events.map((event) => event.aggregateVersion)}::bigint[],
                 ${events.map((event) => JSON.stringify(event.payload))}::jsonb[],
-                ${events.map((event) => event.correlationId ?? context?.correlationId ?? 'none')}::text[])
-      as e(event_id, stream, type, schema_version, aggregate_type, aggregate_id, aggregate_version, payload, correlation_id)
+                ${contexts.map((context) => context.correlationId)}::text[],
+                ${contexts.map((context) => context.causationId ?? null)}::text[],
+                ${contexts.map((context) => context.traceparent ?? null)}::text[])
+      as e(event_id, stream, type, schema_version, aggregate_type, aggregate_id, aggregate_version, payload,
+           correlation_id, causation_id, traceparent)
     ${when ? sql`where exists (select ${when})` : sql``}`;
 }
 

@@ -1,4 +1,4 @@
-import { currentContext } from '../logging/index.ts';
+import { currentContext, type LogContext } from '../logging/index.ts';
 import { prepared, type Queryable, type Sql, sql, type Tx } from '../postgres/index.ts';
 import type { JobKind, PayloadOf, QueueDefinition } from './definition.ts';
 import { type Envelope, encodePayload, inlinePayloadBytes, PayloadRefused, sha256 } from './envelope.ts';
@@ -18,8 +18,8 @@ export interface EnqueueOptions {
 /** One job to be enqueued. */
 export interface JobDraft<Payload> extends EnqueueOptions {
   readonly payload: Payload;
-  /** Default: that of the running work. For a caller that plans for several pieces of work at once. */
-  readonly correlationId?: string;
+  /** What the job follows from. Default: the running work. For a caller that plans for several pieces of work at once. */
+  readonly context?: LogContext;
 }
 
 const runKeyForm = /^(?![0-9]+$)[^:]{1,200}$/;
@@ -66,22 +66,23 @@ export function enqueueParts<Queue extends QueueDefinition, Kind extends keyof Q
   when?: Sql,
 ): Sql {
   const definition = kindOf(queue, kind);
-  const context = currentContext();
-  const correlationIds = drafts.map((draft) => draft.correlationId ?? context?.correlationId ?? 'none');
+  const running = currentContext() ?? { correlationId: 'none' };
+  const contexts = drafts.map((draft) => draft.context ?? running);
   const bodies = drafts.map((draft) => bodyOf(queue.name, kind, definition, draft));
-  const envelopes = drafts.map((draft, at) =>
-    envelopeOf(draft.key, bodies[at] ?? 'null', correlationIds[at] ?? 'none'),
-  );
+  const envelopes = drafts.map((draft, at) => envelopeOf(draft.key, bodies[at] ?? 'null', contexts[at] ?? running));
   return sql`
     planned_job as (
       insert into ops.job_run (run_key, root_key, queue, kind, max_attempts, priority, run_at, correlation_id, causation_id, traceparent)
       select d.key, d.key, ${queue.name}, ${kind}, ${queue.attempts}::int, d.priority,
              clock_timestamp() + d.delay_ms * interval '1 ms',
-             d.correlation_id, ${context?.causationId ?? null}, ${context?.traceparent ?? null}
+             d.correlation_id, d.causation_id, d.traceparent
       from unnest(${drafts.map((draft) => draft.key)}::text[],
                   ${drafts.map((draft) => draft.priority ?? definition.priority ?? 0)}::int[],
                   ${drafts.map((draft) => draft.delayMs ?? 0)}::bigint[],
-                  ${correlationIds}::text[]) as d(key, priority, delay_ms, correlation_id)
+                  ${contexts.map((context) => context.correlationId)}::text[],
+                  ${contexts.map((context) => context.causationId ?? null)}::text[],
+                  ${contexts.map((context) => context.traceparent ?? null)}::text[])
+        as d(key, priority, delay_ms, correlation_id, causation_id, traceparent)
       ${when ? sql`where exists (select ${when})` : sql``}
       on conflict (run_key) do nothing
       returning run_key, queue),
@@ -131,16 +132,15 @@ function bodyOf(queue: string, kind: string, definition: JobKind, draft: JobDraf
   return encodePayload(checked.data);
 }
 
-function envelopeOf(key: string, body: string, correlationId: string): string {
-  const context = currentContext();
+function envelopeOf(key: string, body: string, context: LogContext): string {
   const head: Envelope = {
     v: 1,
     run: key,
     root: key,
     meta: {
-      correlation_id: correlationId,
-      ...(context?.causationId && { causation_id: context.causationId }),
-      ...(context?.traceparent && { traceparent: context.traceparent }),
+      correlation_id: context.correlationId,
+      ...(context.causationId && { causation_id: context.causationId }),
+      ...(context.traceparent && { traceparent: context.traceparent }),
       enqueued_at: new Date().toISOString(),
     },
     ...(isLarge(body) && { ref: { sha256: sha256(body) } }),

@@ -2,24 +2,27 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { groupCommit } from './group-commit.ts';
 
-type Entry = { runKey: string; n: number };
-const rowsOf = (entries: readonly Entry[]) => new Map(entries.map(({ runKey, n }) => [runKey, n]));
+type Entry = { key: string; n: number };
+const rowsOf = (entries: readonly Entry[]) => new Map(entries.map(({ key, n }) => [key, n]));
+const keyOf = ({ key }: Entry) => key;
+const open = (write: (entries: readonly Entry[]) => Promise<Map<string, number>>) =>
+  groupCommit<Entry, number>({ keyOf, write });
 
 describe('group commit', () => {
   it('answers each entry with its own row', async () => {
-    const commit = groupCommit<Entry, number>(async (entries) => rowsOf(entries));
-    const answers = await Promise.all(Array.from({ length: 500 }, (_, n) => commit.add({ runKey: `k-${n}`, n })));
+    const commit = open(async (entries) => rowsOf(entries));
+    const answers = await Promise.all(Array.from({ length: 500 }, (_, n) => commit.add({ key: `k-${n}`, n })));
     expect(answers).toEqual(Array.from({ length: 500 }, (_, n) => n));
   });
 
   it('sends a lonely entry at once, and shares a commit among many', async () => {
     const sizes: number[] = [];
-    const commit = groupCommit<Entry, number>(async (entries) => {
+    const commit = open(async (entries) => {
       sizes.push(entries.length);
       return rowsOf(entries);
     });
-    await commit.add({ runKey: 'alone', n: 0 });
-    await Promise.all(Array.from({ length: 200 }, (_, n) => commit.add({ runKey: `k-${n}`, n })));
+    await commit.add({ key: 'alone', n: 0 });
+    await Promise.all(Array.from({ length: 200 }, (_, n) => commit.add({ key: `k-${n}`, n })));
     expect(sizes[0]).toBe(1);
     expect(sizes.length).toBeLessThan(8);
     expect(Math.max(...sizes)).toBe(64);
@@ -28,34 +31,45 @@ describe('group commit', () => {
   it('never puts two entries of one key into one statement', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(fc.nat(5), { maxLength: 60 }), async (keys) => {
-        const commit = groupCommit<Entry, number>(async (entries) => {
-          expect(new Set(entries.map(({ runKey }) => runKey)).size).toBe(entries.length);
+        const commit = open(async (entries) => {
+          expect(new Set(entries.map(({ key }) => key)).size).toBe(entries.length);
           return rowsOf(entries);
         });
-        const answers = await Promise.all(keys.map((key, n) => commit.add({ runKey: `k-${key}`, n })));
+        const answers = await Promise.all(keys.map((key, n) => commit.add({ key: `k-${key}`, n })));
         expect(answers).toEqual(keys.map((_key, n) => n));
       }),
     );
   });
 
   it('repeats a failed batch entry by entry, so that one bad entry fails alone', async () => {
-    const commit = groupCommit<Entry, number>(async (entries) => {
+    const commit = open(async (entries) => {
       if (entries.some(({ n }) => n === 7)) throw new Error('bad entry');
       return rowsOf(entries);
     });
-    const answers = await Promise.allSettled(Array.from({ length: 20 }, (_, n) => commit.add({ runKey: `k-${n}`, n })));
+    const answers = await Promise.allSettled(Array.from({ length: 20 }, (_, n) => commit.add({ key: `k-${n}`, n })));
     expect(answers.filter(({ status }) => status === 'rejected')).toHaveLength(1);
     expect(answers[7]?.status).toBe('rejected');
   });
 
+  it('does not repeat a batch for which the server is away', async () => {
+    let written = 0;
+    const commit = open(async () => {
+      written += 1;
+      throw Object.assign(new Error('terminating connection'), { code: '57P01' });
+    });
+    const answers = await Promise.allSettled(Array.from({ length: 20 }, (_, n) => commit.add({ key: `k-${n}`, n })));
+    expect(answers.map(({ status }) => status)).toEqual(Array.from({ length: 20 }, () => 'rejected'));
+    expect(written).toBe(1);
+  });
+
   it('flushes what was given', async () => {
     let written = 0;
-    const commit = groupCommit<Entry, number>(async (entries) => {
+    const commit = open(async (entries) => {
       await new Promise((resolve) => setImmediate(resolve));
       written += entries.length;
       return rowsOf(entries);
     });
-    for (let n = 0; n < 100; n += 1) void commit.add({ runKey: `k-${n}`, n });
+    for (let n = 0; n < 100; n += 1) void commit.add({ key: `k-${n}`, n });
     await commit.flush();
     expect(written).toBe(100);
   });

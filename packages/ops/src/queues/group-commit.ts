@@ -1,18 +1,22 @@
+import { databaseFailure } from '../postgres/index.ts';
+
 /** Entries of one statement. Larger batches only lengthen the wait of the first. */
 const largestBatch = 64;
 /** Statements under way at once: while one waits for the disk, the next gathers and is sent. */
 const mostInFlight = 2;
 
-/** Anything that is written under a key. */
-export interface Keyed {
-  readonly runKey: string;
-}
-
 /** Writes entries in shared commits. Each promise settles after the commit that holds its entry, with the row it gave, if any. */
-export interface GroupCommit<Entry extends Keyed, Row> {
+export interface GroupCommit<Entry, Row> {
   add(entry: Entry): Promise<Row | undefined>;
   /** Resolves when everything given so far is committed or has failed. */
   flush(): Promise<void>;
+}
+
+export interface GroupCommitOptions<Entry, Row> {
+  /** What an entry is about: two of one key never share a statement, or the second would see nothing of the first. */
+  readonly keyOf: (entry: Entry) => string;
+  /** Writes entries in one commit, and answers the rows they gave by their keys. */
+  readonly write: (entries: readonly Entry[]) => Promise<ReadonlyMap<string, Row>>;
 }
 
 interface Waiting<Entry, Row> {
@@ -21,16 +25,15 @@ interface Waiting<Entry, Row> {
   readonly reject: (error: unknown) => void;
 }
 
-/** Entries by key: two entries of one key never share a statement, or the second would see nothing of the first. */
+/** Entries by key. */
 type Batch<Entry, Row> = Map<string, Waiting<Entry, Row>>;
 
 /**
  * Group commit: while a batch is being committed, the next one gathers. An idle writer sends a single entry at once, so a quiet
- * queue pays no waiting time; a busy one shares each commit among up to 64 entries. A batch that fails is repeated entry by entry.
+ * queue pays no waiting time; a busy one shares each commit among up to 64 entries. A batch that fails is repeated entry by entry,
+ * unless the server is away: then each entry fails as the batch did.
  */
-export function groupCommit<Entry extends Keyed, Row>(
-  write: (entries: readonly Entry[]) => Promise<ReadonlyMap<string, Row>>,
-): GroupCommit<Entry, Row> {
+export function groupCommit<Entry, Row>(options: GroupCommitOptions<Entry, Row>): GroupCommit<Entry, Row> {
   const waiting: Batch<Entry, Row>[] = [];
   const inFlight = new Set<Promise<void>>();
   let scheduled = false;
@@ -40,7 +43,7 @@ export function groupCommit<Entry extends Keyed, Row>(
     while (inFlight.size < mostInFlight) {
       const batch = waiting.shift();
       if (!batch) return;
-      const sent: Promise<void> = send(write, batch).finally(() => {
+      const sent: Promise<void> = send(options, batch).finally(() => {
         inFlight.delete(sent);
         pump();
       });
@@ -51,9 +54,10 @@ export function groupCommit<Entry extends Keyed, Row>(
   return {
     add: (entry) =>
       new Promise((resolve, reject) => {
+        const key = options.keyOf(entry);
         let batch = waiting.at(-1);
-        if (!batch || batch.size >= largestBatch || batch.has(entry.runKey)) waiting.push((batch = new Map()));
-        batch.set(entry.runKey, { entry, resolve, reject });
+        if (!batch || batch.size >= largestBatch || batch.has(key)) waiting.push((batch = new Map()));
+        batch.set(key, { entry, resolve, reject });
         if (scheduled || inFlight.size >= mostInFlight) return;
         scheduled = true;
         // After the present turn, so that entries of one turn share a batch.
@@ -66,17 +70,17 @@ export function groupCommit<Entry extends Keyed, Row>(
   };
 }
 
-type Write<Entry, Row> = (entries: readonly Entry[]) => Promise<ReadonlyMap<string, Row>>;
-
-async function send<Entry extends Keyed, Row>(write: Write<Entry, Row>, batch: Batch<Entry, Row>): Promise<void> {
-  const entries = [...batch.values()];
+async function send<Entry, Row>(options: GroupCommitOptions<Entry, Row>, batch: Batch<Entry, Row>): Promise<void> {
   try {
-    const rows = await write(entries.map(({ entry }) => entry));
-    for (const { entry, resolve } of entries) resolve(rows.get(entry.runKey));
+    const rows = await options.write(Array.from(batch.values(), ({ entry }) => entry));
+    for (const [key, { resolve }] of batch) resolve(rows.get(key));
   } catch (error) {
-    const [only] = entries;
-    if (entries.length === 1) return only?.reject(error);
+    const failure = databaseFailure(error);
+    if (batch.size === 1 || failure === 'infrastructure' || failure === 'ambiguous') {
+      for (const { reject } of batch.values()) reject(error);
+      return;
+    }
     // One bad entry must not take its neighbours along.
-    for (const one of entries) await send(write, new Map([[one.entry.runKey, one]]));
+    for (const one of batch) await send(options, new Map([one]));
   }
 }

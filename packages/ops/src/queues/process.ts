@@ -42,7 +42,7 @@ interface Attempt {
 /** BullMQ gets this for every finished job: nothing of the payload may come back through Redis. */
 const finished = { ok: 1 };
 /** A run that crashed before waits this long for its turn as the one suspect of a process, in ms. */
-const suspectPauseMs = 500;
+const suspectPauseMs = 200;
 
 /**
  * The processor of one queue: begin → handle → verdict. Postgres decides; what is thrown only tells BullMQ what was decided.

@@ -46,8 +46,12 @@ interface PulseRow {
 }
 
 export function openRunWriter(db: Database, workerId: string): RunWriter {
-  const pulses = groupCommit<BeginEntry | EndEntry, PulseRow>((entries) => writePulses(db, workerId, entries));
-  const failures = groupCommit<FailEntry, true>((entries) => writeFailures(db, workerId, entries));
+  const keyOf = ({ runKey }: { runKey: string }) => runKey;
+  const pulses = groupCommit<BeginEntry | EndEntry, PulseRow>({
+    keyOf,
+    write: (entries) => writePulses(db, workerId, entries),
+  });
+  const failures = groupCommit<FailEntry, true>({ keyOf, write: (entries) => writeFailures(db, workerId, entries) });
   return {
     async begin(entry) {
       const row = await pulses.add(entry);

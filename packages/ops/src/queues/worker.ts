@@ -61,6 +61,7 @@ class QueueWorker implements Runnable {
   readonly #queues: readonly WorkerQueue[];
   readonly #deps: WorkerDeps;
   readonly #runs: RunWriter;
+  readonly #suspects = openSuspects();
   readonly #shutdown = new AbortController();
   readonly #heartbeat: Loop;
   #workers: Worker[] = [];
@@ -110,7 +111,7 @@ class QueueWorker implements Runnable {
       onDeath,
       failpoint: (name) => failpoint(name, queue.name),
       runs: this.#runs,
-      suspects: openSuspects(),
+      suspects: this.#suspects,
       shutdown: this.#shutdown.signal,
       onInfrastructureFailure: () => void this.#pauseUntilBack(),
       random: Math.random,
