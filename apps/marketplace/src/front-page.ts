@@ -8,8 +8,9 @@ export interface FrontPageLink {
 const style = `
 :root { color-scheme: light dark; font: 1rem/1.5 system-ui, sans-serif; }
 main { max-width: 44rem; margin: 0 auto; padding: 2rem 1rem; }
-li { margin: 0.5rem 0; }
-a { display: inline-block; min-width: 13rem; }`;
+ul { list-style: none; padding: 0; }
+li { display: flex; flex-wrap: wrap; gap: 0 1rem; margin: 0.75rem 0; }
+a { flex: 0 0 13rem; }`;
 
 /** What a person sees at `/`: what this is, and where everything is. */
 export function frontPage(version: string, extra: readonly FrontPageLink[] = []) {
@@ -20,7 +21,7 @@ export function frontPage(version: string, extra: readonly FrontPageLink[] = [])
     { href: '/health', text: 'health of this process' },
     { href: '/metrics', text: 'metrics, for this machine only' },
   ];
-  const items = links.map(({ href, text }) => `<li><a href="${href}">${href}</a> ${text}</li>`).join('\n');
+  const items = links.map(({ href, text }) => `<li><a href="${href}">${href}</a><span>${text}</span></li>`).join('\n');
   const page = `<!doctype html>
 <html lang="en">
 <head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">

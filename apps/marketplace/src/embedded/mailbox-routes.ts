@@ -46,9 +46,9 @@ function sendPage(reply: FastifyReply, html: string): FastifyReply {
 function listPage(mails: readonly Mail[]): string {
   const rows = mails.map(
     ({ id, to, subject, receivedAt }) =>
-      `<tr><td>${escapeHtml(receivedAt)}</td><td>${escapeHtml(to)}</td><td><a href="/mailbox/${id}">${escapeHtml(subject || '(no subject)')}</a></td></tr>`,
+      `<tr><td>${escapeHtml(receivedAt.replace('T', ' ').slice(0, 19))}</td><td>${escapeHtml(to)}</td><td><a href="/mailbox/${id}">${escapeHtml(subject || '(no subject)')}</a></td></tr>`,
   );
-  const table = `<table><thead><tr><th>Received</th><th>To</th><th>Subject</th></tr></thead><tbody>${rows.join('')}</tbody></table>`;
+  const table = `<table><thead><tr><th>Received (UTC)</th><th>To</th><th>Subject</th></tr></thead><tbody>${rows.join('')}</tbody></table>`;
   return page('Mailbox', mails.length === 0 ? '<p>No mail yet.</p>' : table);
 }
 
@@ -63,10 +63,22 @@ function mailPage({ from, to, subject, receivedAt, text, html }: Mail): string {
 }
 
 function page(title: string, body: string): string {
-  const style =
-    'body{font:16px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:60rem;padding:0 1rem}td,th{padding:.25rem .75rem;text-align:left}pre{white-space:pre-wrap;overflow-wrap:anywhere}';
-  return `<!doctype html><html lang="en"><head><meta charset="utf-8"><title>${escapeHtml(title)}</title><style>${style}</style></head><body><main><h1>${escapeHtml(title)}</h1>${body}</main></body></html>`;
+  return `<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><title>${escapeHtml(title)}</title><style>${style}</style></head><body><main><h1>${escapeHtml(title)}</h1>${body}</main></body></html>`;
 }
+
+// On a phone each row of the table becomes a block, its subject first.
+const style = `
+:root { color-scheme: light dark; font: 1rem/1.5 system-ui, sans-serif; }
+body { margin: 2rem auto; max-width: 60rem; padding: 0 1rem; }
+td, th { padding: 0.25rem 0.75rem 0.25rem 0; text-align: left; vertical-align: top; overflow-wrap: anywhere; }
+td:first-child { white-space: nowrap; }
+pre { white-space: pre-wrap; overflow-wrap: anywhere; }
+@media (max-width: 40rem) {
+  thead { display: none; }
+  tr { display: flex; flex-direction: column; padding: 0.5rem 0; border-bottom: 1px solid; }
+  td { padding: 0; }
+  td:last-child { order: -1; font-weight: 600; }
+}`;
 
 /** Escapes the text first; what follows the scheme up to a space or an escaped bracket or quote is the link. */
 function withLinks(text: string): string {
