@@ -7,6 +7,7 @@ import {
   approveLead,
   confirmLead,
   confirmToken,
+  openIntake,
   openNicheDirectory,
   rejectLead,
   submitLead,
@@ -119,11 +120,12 @@ async function seedProvider(
 
 async function seedLeads(tx: Tx, deps: App['leadDeps']): Promise<void> {
   const niches = openNicheDirectory(tx);
+  const intake = openIntake(tx);
   for (const [index, lead] of demoLeads.entries()) {
     const input = { submission: submissionOf(lead), key: `demo-lead-${index}`, ...visitor(index) };
     // Each is a journey of its own, as if a request had brought it.
     await runWithContext({ correlationId: randomUUID() }, async () => {
-      const submitted = await submitLead(input, { ...deps, db: tx, niches });
+      const submitted = await submitLead(input, { ...deps, db: tx, intake, niches });
       await review(tx, { leadId: submitted.lead.id, until: lead.until }, deps);
     });
   }

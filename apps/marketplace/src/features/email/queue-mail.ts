@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { enqueueParts, prepared, type Sql, sql, type Tx } from '@fmhl/ops';
+import { enqueueParts, type LogContext, prepared, type Sql, sql, type Tx } from '@fmhl/ops';
 import { emailQueue } from '../../queues.ts';
 import { emailInsert } from './queries.ts';
 import { type TemplateName, templates, type VariablesOf } from './templates.ts';
@@ -15,6 +15,8 @@ export type MailDraft = {
     readonly dedupeKey: string;
     /** What the mail belongs to, to find it again. */
     readonly related?: { readonly type: string; readonly id: string };
+    /** What the mail follows from. Default: the running work. */
+    readonly context?: LogContext;
   };
 }[TemplateName];
 
@@ -35,15 +37,16 @@ export async function queueMails(tx: Tx, drafts: readonly MailDraft[]): Promise<
 
 /**
  * The same as CTEs (`new_email`, then those of `enqueueParts`) for a caller that does all its work in one statement.
- * `when` is an optional `from …` clause: no row of it, no mail. The caller wakes the dispatcher. Throws a TypeError for an
+ * `when` is an optional `from …` clause, which may name the mail as `m`: no row of it, no mail. The caller wakes the dispatcher. Throws a TypeError for an
  * address, a key or variables of the wrong form.
  */
 export function mailParts(drafts: readonly MailDraft[], when?: Sql): Sql {
   const mails = drafts.map((draft) => ({ ...rowOf(draft), id: randomUUID() }));
-  const jobs = mails.map(({ id, urgent }) => ({
+  const jobs = mails.map(({ id, urgent, context }) => ({
     key: `email-${id}`,
     payload: { v: 1 as const, email_id: id },
     ...(urgent && { priority: 0 }),
+    ...(context && { context }),
   }));
   // `d.key` is the run key of each planned job: only a row that is new and may be sent gets one.
   const isNew = sql`from new_email e where e.status = 'queued' and 'email-' || e.id = d.key`;
@@ -69,6 +72,7 @@ function rowOf(draft: MailDraft) {
     urgent,
     to: draft.to,
     related: draft.related,
+    context: draft.context,
     variables: JSON.stringify(checked.data),
   };
 }

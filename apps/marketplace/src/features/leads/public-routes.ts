@@ -5,7 +5,8 @@ import type { Log } from '../../log.ts';
 import type { ProductMetrics } from '../../metrics.ts';
 import { confirmLead, resendConfirmation } from './confirm.ts';
 import { confirmation, confirmed, leadAccepted, leadParams, leadSubmission, mailSentAgain } from './contract.ts';
-import { type NicheDirectory, openNicheDirectory } from './niche-directory.ts';
+import { openIntake } from './intake.ts';
+import { openNicheDirectory } from './niche-directory.ts';
 import { submitLead } from './submit.ts';
 
 export interface PublicLeadDeps {
@@ -20,7 +21,7 @@ const largestLeadBytes = 64 * 1024;
 
 /** The consumer's side: submit a lead, confirm it, ask for the link again. */
 export function publicLeadRoutes(app: FastifyInstance, deps: PublicLeadDeps): void {
-  submissionRoute(app, deps, openNicheDirectory(deps.db));
+  submissionRoute(app, deps);
   const routes = app.withTypeProvider<ZodTypeProvider>();
   routes.route({
     method: 'POST',
@@ -56,7 +57,8 @@ export function publicLeadRoutes(app: FastifyInstance, deps: PublicLeadDeps): vo
   });
 }
 
-function submissionRoute(app: FastifyInstance, deps: PublicLeadDeps, niches: NicheDirectory): void {
+function submissionRoute(app: FastifyInstance, deps: PublicLeadDeps): void {
+  const submitDeps = { ...deps, intake: openIntake(deps.db), niches: openNicheDirectory(deps.db) };
   app.withTypeProvider<ZodTypeProvider>().route({
     method: 'POST',
     url: '/leads',
@@ -77,7 +79,7 @@ function submissionRoute(app: FastifyInstance, deps: PublicLeadDeps, niches: Nic
         userAgent: headers['user-agent'],
         pageUrl: headers.referer,
       };
-      const { lead, replayed } = await submitLead(input, { ...deps, niches });
+      const { lead, replayed } = await submitLead(input, submitDeps);
       if (replayed) reply.header('idempotency-replayed', 'true');
       return reply.code(202).send(lead);
     },

@@ -42,9 +42,10 @@ async function read(id: string) {
 
 async function plan(id: string, saleNo: number, state: 'enqueued' | 'done' | 'dead') {
   await world.db.query(sql`
-    insert into ops.job_run (run_key, root_key, queue, kind, max_attempts, correlation_id, state, finished_at, cause)
+    insert into ops.job_run (run_key, root_key, queue, kind, max_attempts, correlation_id, state, finished_at, died_at, cause)
     values (${`distribute-${id}-${saleNo}`}, 'root', 'distribute_lead', 'distribute_lead', 5, 'test', ${state},
-            ${state === 'enqueued' ? null : new Date()}, ${state === 'dead' ? 'test' : null})`);
+            ${state === 'enqueued' ? null : new Date()}, ${state === 'dead' ? new Date() : null},
+            ${state === 'dead' ? 'test' : null})`);
 }
 
 describe('a sale', () => {

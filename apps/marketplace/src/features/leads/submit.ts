@@ -7,12 +7,14 @@ import type { ProductMetrics } from '../../metrics.ts';
 import { areaCodesOf } from '../subscriptions/index.ts';
 import { isDisposable, normalisePhone, storableIp } from './contact.ts';
 import type { LeadAccepted, LeadSubmission } from './contract.ts';
-import { insertLead, type NewLead } from './intake-statement.ts';
+import type { Intake } from './intake.ts';
+import type { NewLead } from './intake-statement.ts';
 import type { IntakeNiche, NicheDirectory } from './niche-directory.ts';
 
 export interface SubmitDeps {
   /** A transaction does too: then the lead stands with its commit. */
   readonly db: Pick<Database, 'query' | 'wake'>;
+  readonly intake: Intake;
   readonly niches: NicheDirectory;
   readonly metrics: Pick<ProductMetrics, 'leadsSubmitted'>;
   readonly log: Log;
@@ -30,7 +32,7 @@ export interface SubmitInput {
 }
 
 /**
- * Takes in a lead: one statement in a commit of its own. A repeat under the same key gets the first answer with `replayed`.
+ * Takes in a lead: in one commit with all that follows from it. A repeat under the same key gets the first answer with `replayed`.
  * Refuses `validation_failed` (saying what would be valid), `consent_outdated`, `idempotency_key_reused`.
  */
 export async function submitLead(
@@ -49,7 +51,7 @@ export async function submitLead(
     if (first) return first;
     throw lead.refusal;
   }
-  const stored = await insertLead(deps.db, lead);
+  const stored = await deps.intake.store(lead);
   if (!stored) {
     const first = claim && (await readFirst(deps.db, claim));
     if (first) return first;
@@ -118,7 +120,7 @@ function newLead(input: SubmitInput, niche: IntakeNiche, claim: Claim | undefine
     disposable: isDisposable(emailNorm),
     idempotencyKey: claim?.key ?? null,
     requestSha256: claim?.sha256 ?? null,
-    correlationId: currentContext()?.correlationId ?? 'none',
+    context: currentContext() ?? { correlationId: 'none' },
   };
 }
 
