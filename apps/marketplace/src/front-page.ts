@@ -5,12 +5,14 @@ export interface FrontPageLink {
   readonly text: string;
 }
 
-const style = `
+/** For the few plain pages of the server itself. */
+export const pageStyle = `
 :root { color-scheme: light dark; font: 1rem/1.5 system-ui, sans-serif; }
 main { max-width: 44rem; margin: 0 auto; padding: 2rem 1rem; }
 ul { list-style: none; padding: 0; }
 li { display: flex; flex-wrap: wrap; gap: 0 1rem; margin: 0.75rem 0; }
-a { flex: 0 0 13rem; }`;
+a { flex: 0 0 13rem; }
+button { font: inherit; padding: 0.5rem 1rem; }`;
 
 /** What a person sees at `/`: what this is, and where everything is. */
 export function frontPage(version: string, extra: readonly FrontPageLink[] = []) {
@@ -25,7 +27,7 @@ export function frontPage(version: string, extra: readonly FrontPageLink[] = [])
   const page = `<!doctype html>
 <html lang="en">
 <head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Find Me a Hot Lead</title><style>${style}</style></head>
+<title>Find Me a Hot Lead</title><style>${pageStyle}</style></head>
 <body><main><h1>Find Me a Hot Lead</h1>
 <p>A lead marketplace, version ${version}. It is running.</p>
 <ul>${items}</ul></main></body></html>`;

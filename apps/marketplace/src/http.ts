@@ -7,6 +7,7 @@ import fastify, { type FastifyInstance, type FastifySerializerCompiler } from 'f
 import { validatorCompiler } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import type { App } from './app.ts';
+import { confirmPage } from './confirm-page.ts';
 import { authRoutes } from './features/auth/index.ts';
 import { billingRoutes, paymentWebhookRoute } from './features/billing/index.ts';
 import { distributionRoutes } from './features/distribution/index.ts';
@@ -41,6 +42,7 @@ export async function buildHttp(app: App, { extend, pages = [] }: HttpExtras = {
     allowedNetworks: app.config.metricsAllowedNetworks,
   });
   server.get('/', frontPage(app.version, pages));
+  server.get('/confirm', confirmPage);
   await extend?.(server);
   await server.ready();
   return server;
