@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { type Queryable, sql } from '@fmhl/ops';
+import { type Queryable, type Statement, sql } from '@fmhl/ops';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { openTestWorld, type TestWorld } from '../../testing/world.ts';
 import { openIntake } from './intake.ts';
@@ -86,9 +86,20 @@ describe('leads that come together', () => {
       const journey = `journey-${id}`;
       expect(rows).toEqual([
         {
-          ...{ email, phone_e164: phoneE164, source, campaign, form, utm, area_codes: ['*', 'US'], to_address: email },
-          ...{ correlation_id: journey, job_journey: journey, event_journey: journey, handed_journey: journey },
-          ...{ job_trace: `trace-${id}`, event_trace: `trace-${id}` },
+          email,
+          phone_e164: phoneE164,
+          source,
+          campaign,
+          form,
+          utm,
+          area_codes: ['*', 'US'],
+          to_address: email,
+          correlation_id: journey,
+          job_journey: journey,
+          event_journey: journey,
+          handed_journey: journey,
+          job_trace: `trace-${id}`,
+          event_trace: `trace-${id}`,
         },
       ]);
     }
@@ -126,8 +137,10 @@ describe('leads that come together', () => {
       intakes.flatMap((intake, at) => (twins[at] ?? []).map((lead) => intake.store(lead))),
     );
     expect(stored.filter((lead) => lead !== undefined)).toHaveLength(keys.length);
-    const { rows } = await world.db.query(sql`select idempotency_key from lead where niche_id = ${nicheId}`);
-    expect(rows.map((row) => row.idempotency_key).sort()).toEqual(keys.sort());
+    const { rows } = await world.db.query<{ key: string }>(
+      sql`select idempotency_key as key from lead where niche_id = ${nicheId}`,
+    );
+    expect(rows.map(({ key }) => key).sort()).toEqual(keys.sort());
   });
 
   it('do not suffer from one that cannot be stored', async () => {
@@ -137,5 +150,25 @@ describe('leads that come together', () => {
     expect(answers.flatMap(({ status }, at) => (status === 'rejected' ? at : []))).toEqual([7]);
     const { rows } = await world.db.query(sql`select 1 from lead where id = any(${idsOf(leads)}::uuid[])`);
     expect(rows).toHaveLength(19);
+  });
+
+  it('are looked up by index, however many leads there are', async () => {
+    const explained = (statement: Statement) =>
+      world.db.query({ name: '', text: `explain ${statement.text}`, values: statement.values });
+    let plan: { 'QUERY PLAN': string }[] = [];
+    const explaining = {
+      async query(statement: Statement) {
+        plan = (await explained(statement)).rows as typeof plan;
+        return { rows: [], rowCount: 0 };
+      },
+    };
+    await insertLeads(world.db, many(3_000));
+    for (const analyze of [false, true]) {
+      if (analyze) await world.db.query(sql`analyze lead, email, ops.job_run`);
+      await insertLeads(explaining, many(20));
+      const scans = plan.map((row) => row['QUERY PLAN']).filter((line) => / on (lead|email|job_run)\b/.test(line));
+      expect(scans.filter((line) => line.includes('Scan'))).toHaveLength(3);
+      expect(scans.join()).not.toContain('Seq Scan');
+    }
   });
 });
