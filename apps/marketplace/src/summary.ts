@@ -20,7 +20,7 @@ export interface SummaryFacts {
 
 /** What `fmhl up` prints once: everything a person needs to go on, in 80 columns where the paths allow it. */
 export function summary(facts: SummaryFacts): string {
-  const { url, metricsUrl, email, config, metricsPort } = facts;
+  const { url, metricsUrl, config, metricsPort } = facts;
   const moved = config.metricsEnabled && config.metricsPort !== 0 && config.metricsPort !== metricsPort;
   const rows: [string, string][] = [
     ['Console', `${url}/`],

@@ -1,6 +1,6 @@
 export { type Actor, type AuditEntry, audit, systemActor } from './audit/index.ts';
 export { appendEvents, type EventDraft, eventsInsert } from './events/index.ts';
-export { armFailpoint, type Failpoint, failpointNames, noFailpoints } from './failpoints/index.ts';
+export { armFailpoint, type Failpoint, type FailpointName, failpointNames, noFailpoints } from './failpoints/index.ts';
 export * from './health/index.ts';
 export {
   type Access,
@@ -14,6 +14,8 @@ export {
   PortTaken,
   probeListener,
   type ProbeListener,
+  type ProbeListenerOptions,
+  type ProbeOptions,
   probes,
   web,
   type WebOptions,
@@ -21,22 +23,25 @@ export {
   type WriteOptions,
 } from './http/index.ts';
 export { type Answer, canonical, once, type OnceScope } from './idempotency/index.ts';
-export { type Lease, openLease } from './leases/index.ts';
+export { type Lease, type LeaseOptions, openLease } from './leases/index.ts';
 export * from './logging/index.ts';
-export { type Loop, repeating, type Runnable, runUntilSignal, startAll, together } from './loops/index.ts';
-export { connectRedis } from './redis/index.ts';
+export { type Loop, type LoopOptions, repeating, type Runnable, type RunOptions, runUntilSignal, startAll, together } from './loops/index.ts';
+export { connectRedis, type RedisOptions } from './redis/index.ts';
 export * from './metrics/index.ts';
 export { type Handlers, openOps, type Ops, opsMigrations, type OpsOptions } from './ops.ts';
 export * from './postgres/index.ts';
 export {
   bury,
   type Death,
+  type DeathCause,
+  deathCauses,
   defineQueue,
   done,
   enqueue,
   enqueueMany,
   type EnqueueOptions,
   enqueueParts,
+  Fenced,
   type GroupCommit,
   groupCommit,
   type Job,

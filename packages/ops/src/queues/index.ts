@@ -1,4 +1,4 @@
-export { openRedisQueues, type RedisCounts, type RedisQueues } from './bullmq.ts';
+export { openRedisQueues, type RedisQueues } from './bullmq.ts';
 export { Fenced } from './commit.ts';
 export type { Death, OnDeath } from './death.ts';
 export { defineQueue, type JobKind, type PayloadOf, type QueueDefinition, type SideEffect } from './definition.ts';
@@ -14,4 +14,4 @@ export { openReconciler, openRetention } from './reconciler.ts';
 export { watchStocks } from './stocks.ts';
 export { createRegistry, type QueueRegistry } from './registry.ts';
 export { type DeathCause, deathCauses } from './verdict.ts';
-export { openWorker, type WorkerQueue } from './worker.ts';
+export { openWorker } from './worker.ts';

@@ -1,4 +1,5 @@
 import { hostname } from 'node:os';
+import { setTimeout as wait } from 'node:timers/promises';
 import type { Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { Failpoint } from '../failpoints/index.ts';
@@ -50,6 +51,8 @@ export interface WorkerDeps {
 const heartbeatMs = 5_000;
 /** How often a worker asks whether Postgres is back, in ms. */
 const probeMs = 500;
+/** How long attempts under way may go on when the process stops while Redis is away, in ms. */
+const awayGraceMs = 3_000;
 
 /** Runs jobs of some queues. `stop()` finishes the attempts under way, then aborts what is left; none of them loses an attempt. */
 export function openWorker(queues: readonly WorkerQueue[], deps: WorkerDeps): Runnable {
@@ -173,9 +176,13 @@ class QueueWorker implements Runnable {
     const { db, log, workerId, stopWithinMs } = this.#deps;
     await this.#heartbeat.stop();
     const closing = Promise.allSettled(this.#workers.map((worker) => worker.close()));
-    const abort = setTimeout(() => this.#shutdown.abort(new ShutdownAbort('the process is stopping')), stopWithinMs);
-    await closing;
+    const abortAll = () => this.#shutdown.abort(new ShutdownAbort('the process is stopping'));
+    const abort = setTimeout(abortAll, stopWithinMs);
+    // BullMQ closes only a connection that stands, and would wait for Redis for ever.
+    const isAway = this.#connection?.status !== 'ready';
+    await (isAway ? Promise.race([closing, wait(awayGraceMs, undefined, { ref: false })]) : closing);
     clearTimeout(abort);
+    if (isAway) abortAll();
     await this.#runs.flush();
     await db.query(sql`update ops.worker set stopped_at = clock_timestamp() where id = ${workerId}`).catch(() => {});
     this.#connection?.disconnect();
