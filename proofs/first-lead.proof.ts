@@ -1,24 +1,22 @@
 /**
  * The guide to the first lead, by its own commands: what it shows is what happens, and nothing happens twice.
  */
-import { chmodSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { below, type Figure, type RunOptions } from '../bench/report.ts';
 import { missingLines, readGuide, type Step } from './first-lead/guide.ts';
 import { missingStations, readLog, strayLines } from './first-lead/journey.ts';
 import { type Facts, type Walk, walk } from './first-lead/walk.ts';
+import { temporaryDirectory } from './harness/directory.ts';
 import { exactly, none } from './harness/figures.ts';
 import { root } from './harness/product.ts';
 
 export const about = 'the guide docs/guides/first-lead.md, run as it stands from npm start on';
 
 export async function run({ say }: RunOptions): Promise<Figure[]> {
-  const directory = mkdtempSync(join(tmpdir(), 'fmhl-first-lead-'));
-  // PostgreSQL's own user has to pass when this runs as root.
-  chmodSync(directory, 0o711);
+  const directory = temporaryDirectory('first-lead');
   const steps = readGuide(join(root, 'docs', 'guides', 'first-lead.md'));
-  const taken = await walk(steps, directory);
+  const taken = await walk(steps, directory.path);
   try {
     const figures = [
       none('answers of the guide not given', unlike(steps, taken), say),
@@ -32,7 +30,7 @@ export async function run({ say }: RunOptions): Promise<Figure[]> {
     ];
   } finally {
     await taken.killAll();
-    rmSync(directory, { recursive: true, force: true });
+    directory.remove();
   }
 }
 

@@ -22,7 +22,8 @@ function start({ node, path }) {
   // alone how often it hears of it.
   const child = spawn(node, ['--import', guard, cli, ...args], {
     stdio: ['inherit', 'inherit', 'inherit', 'pipe'],
-    env: { ...process.env, PATH: path },
+    // A quarter of a warm start is compiling what the last start compiled.
+    env: { NODE_COMPILE_CACHE: join(root, 'node_modules', '.cache', 'node'), ...process.env, PATH: path },
     detached: true,
   });
   child.on('error', fail);

@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { ConfigError } from './config.ts';
+import { endWith } from './commands/end.ts';
 import { migrateCommand } from './commands/migrate.ts';
 import { runCommand } from './commands/run.ts';
 import { upCommand } from './commands/up.ts';
@@ -22,5 +23,5 @@ try {
 } catch (error) {
   const lines = error instanceof ConfigError ? error.lines : [error instanceof Error ? error.message : String(error)];
   for (const line of lines) console.error(`fmhl: ${line}`);
-  process.exitCode = 1;
+  endWith(1);
 }

@@ -1,8 +1,8 @@
-import { type MigrationState, openMigrator, type Runnable } from '@fmhl/ops';
+import { openMigrator, type Runnable } from '@fmhl/ops';
 import type { FastifyInstance } from 'fastify';
-import { type App, openApp, type ReadyConfig } from './app.ts';
+import { type App, openApp } from './app.ts';
 import { type Config, publicUrlOf } from './config.ts';
-import { requireDatabase } from './connect-faults.ts';
+import { requireDatabaseAt, requireRedisAt } from './connect-faults.ts';
 import { type Embedded, mailboxRoutes, startEmbedded, tokenKey } from './embedded/index.ts';
 import { createFirstAdmin } from './features/auth/index.ts';
 import { internalListener } from './internal-listener.ts';
@@ -20,70 +20,92 @@ const defaultAdminEmail = 'admin@fmhl.example.com';
 
 /** `fmhl up`: the whole product in one process, on embedded servers where none are given. Answers the exit code. */
 export async function up(config: Config): Promise<number> {
-  const embedded = await startEmbedded(config);
+  const interruption = watchForInterruption();
   try {
-    const ready: ReadyConfig = {
-      ...config,
-      ...serversOf(embedded),
-      tokenKey: config.tokenKey ?? tokenKey(config.dataDir),
-    };
-    await migrate(ready.databaseUrl);
-    return await serve(openApp(ready, { role: 'all' }), embedded);
+    const embedded = await startEmbedded(config);
+    try {
+      interruption.throwIfCame();
+      const app = await openMigrated(config, embedded);
+      interruption.throwIfCame();
+      // From here on the signals belong to those who run the parts.
+      interruption.stopWatching();
+      await runApp(app, partsOf(app, embedded));
+    } finally {
+      await embedded.stop();
+    }
   } catch (error) {
-    await embedded.stop();
-    throw error;
+    if (!(error instanceof Interrupted)) throw error;
+  } finally {
+    interruption.stopWatching();
   }
+  return 0;
 }
 
-function serversOf({ databaseUrl, redisUrl, smtpUrl }: Embedded) {
-  return { databaseUrl, redisUrl, smtpUrl };
+class Interrupted extends Error {}
+
+/** A signal before the parts run ends the start after the step under way, so that no server stays behind. */
+function watchForInterruption() {
+  let came = false;
+  const note = () => {
+    came = true;
+  };
+  const signals = ['SIGINT', 'SIGTERM'] as const;
+  for (const signal of signals) process.on(signal, note);
+  return {
+    throwIfCame() {
+      if (came) throw new Interrupted();
+    },
+    stopWatching() {
+      for (const signal of signals) process.off(signal, note);
+    },
+  };
 }
 
-async function migrate(url: string): Promise<MigrationState[]> {
-  return openMigrator({ url, sets: migrationSets }).up();
+async function openMigrated(config: Config, embedded: Embedded): Promise<App> {
+  const { databaseUrl, redisUrl, smtpUrl } = embedded;
+  await requireDatabaseAt(databaseUrl);
+  await requireRedisAt(redisUrl);
+  await openMigrator({ url: databaseUrl, sets: migrationSets }).up();
+  const key = config.tokenKey ?? tokenKey(config.dataDir);
+  const app = openApp({ ...config, databaseUrl, redisUrl, smtpUrl, tokenKey: key }, { role: 'all' });
+  app.log.info('process_started', { role: app.role, pid: process.pid });
+  return app;
 }
 
-async function serve(app: App, embedded: Embedded): Promise<number> {
-  await requireDatabase(app.db);
-  const { config, log } = app;
-  log.info('process_started', { role: app.role, pid: process.pid });
-  const email = config.adminEmail ?? defaultAdminEmail;
-  const admin = await createFirstAdmin(app.db, { email, password: config.adminPassword }, app.authDeps);
-  const provider = config.empty ? undefined : await seedDemoWorld(app);
+function partsOf(app: App, embedded: Embedded): Runnable[] {
   const { mailbox } = embedded;
+  const extend = async (server: FastifyInstance) => void (mailbox && (await server.register(mailboxRoutes(mailbox))));
   const api = apiRole(app, {
-    ...(mailbox && {
-      extend: async (server: FastifyInstance) => {
-        await server.register(mailboxRoutes(mailbox));
-      },
-    }),
+    ...(mailbox && { extend }),
     pages: mailbox ? [{ href: '/mailbox', text: 'every mail that was sent' }] : [],
   });
   const metrics = internalListener(app, { needs: ['database', 'redis'], anyPort: true });
-  const announce: Runnable = {
-    name: 'announcement',
-    async start() {
-      app.ops.health.markStarted();
-      const url = publicUrlOf({ host: config.host, port: api.port });
-      const metricsUrl = publicUrlOf({ host: config.metricsHost, port: metrics.port });
-      console.error(
-        summary({
-          url,
-          metricsUrl,
-          email,
-          admin,
-          provider,
-          mailbox: mailbox !== undefined,
-          dataLives: embedded.dataLives,
-          config,
-          metricsPort: metrics.port,
-        }),
-      );
-      console.log(`fmhl is ready at ${url}`);
-    },
+  const opening: Runnable = {
+    name: 'opening',
+    start: () => openDoors(app, { embedded, api, metrics }),
     async stop() {},
   };
-  await runApp(app, [metrics, api, workerRole(app), relayRole(app), schedulerRole(app), announce]);
-  await embedded.stop();
-  return 0;
+  return [metrics, api, workerRole(app), relayRole(app), schedulerRole(app), opening];
+}
+
+/**
+ * Makes the demo world and the first admin, and says that all is ready. After all else has started: passwords that are shown
+ * once must not be made by a start that then fails, on a port in use for one.
+ */
+async function openDoors(
+  app: App,
+  at: { embedded: Embedded; api: { port: number }; metrics: { port: number } },
+): Promise<void> {
+  const { config } = app;
+  const email = config.adminEmail ?? defaultAdminEmail;
+  const provider = config.empty ? undefined : await seedDemoWorld(app);
+  const admin = await createFirstAdmin(app.db, { email, password: config.adminPassword }, app.authDeps);
+  const url = publicUrlOf({ host: config.host, port: at.api.port });
+  const metricsUrl = publicUrlOf({ host: config.metricsHost, port: at.metrics.port });
+  const { mailbox, dataLives } = at.embedded;
+  const people = { email, admin, provider };
+  const places = { url, metricsUrl, metricsPort: at.metrics.port, mailbox: mailbox !== undefined, dataLives };
+  console.error(summary({ ...people, ...places, config }));
+  app.ops.health.markStarted();
+  console.log(`fmhl is ready at ${url}`);
 }

@@ -1,6 +1,7 @@
 import { type MigrationState, openMigrator } from '@fmhl/ops';
 import { type Command, InvalidArgumentError } from 'commander';
 import { readProcessConfig } from '../config.ts';
+import { requireDatabaseAt } from '../connect-faults.ts';
 import { startEmbedded } from '../embedded/index.ts';
 import { migrationSets } from '../migrations.ts';
 
@@ -9,7 +10,9 @@ export function migrateCommand(program: Command): void {
   migrate
     .command('up', { isDefault: true })
     .description('apply every migration that waits')
-    .action(() => withDatabase(async (url) => report('applied', await openMigrator({ url, sets: migrationSets }).up())));
+    .action(() =>
+      withDatabase(async (url) => report('applied', await openMigrator({ url, sets: migrationSets }).up())),
+    );
   migrate
     .command('down')
     .description('revert the newest migrations; without --steps, all of them: every row of the product is lost')
@@ -26,7 +29,10 @@ export function migrateCommand(program: Command): void {
 /** The database that is named, or the embedded one of the data directory for the time of the command. */
 async function withDatabase(work: (url: string) => Promise<void>): Promise<void> {
   const config = readProcessConfig();
-  if (config.databaseUrl) return work(config.databaseUrl);
+  if (config.databaseUrl) {
+    await requireDatabaseAt(config.databaseUrl);
+    return work(config.databaseUrl);
+  }
   // Only Postgres is wanted: the others count as given.
   const embedded = await startEmbedded({ dataDir: config.dataDir, redisUrl: 'unused', smtpUrl: 'unused' });
   try {
@@ -47,5 +53,6 @@ function report(done: string, states: readonly MigrationState[]): void {
 }
 
 function list(states: readonly MigrationState[]): void {
-  for (const { set, name, appliedAt } of states) console.log(`${(appliedAt?.toISOString() ?? 'waits').padEnd(25)} ${set}/${name}`);
+  for (const { set, name, appliedAt } of states)
+    console.log(`${(appliedAt?.toISOString() ?? 'waits').padEnd(25)} ${set}/${name}`);
 }

@@ -2,13 +2,14 @@ import type { Runnable } from '@fmhl/ops';
 import { type Command, InvalidArgumentError } from 'commander';
 import { type App, openApp, type ReadyConfig } from '../app.ts';
 import { readProcessConfig } from '../config.ts';
-import { requireDatabase } from '../connect-faults.ts';
+import { requireDatabaseAt, requireRedisAt } from '../connect-faults.ts';
 import { internalListener } from '../internal-listener.ts';
 import { apiRole } from '../roles/api.ts';
 import { relayRole } from '../roles/relay.ts';
 import { schedulerRole } from '../roles/scheduler.ts';
 import { workerRole } from '../roles/worker.ts';
 import { runApp } from '../run-app.ts';
+import { endWith } from './end.ts';
 
 /** What each role runs, and which dependencies it cannot work without. */
 const roles: Record<string, { open: (app: App) => Runnable; needs: readonly string[] }> = {
@@ -25,7 +26,7 @@ export function runCommand(program: Command): void {
     .argument('<role>', Object.keys(roles).join(', '), knownRole)
     .action(async (role: string) => {
       const config = readProcessConfig({}, { require: ['databaseUrl', 'redisUrl', 'smtpUrl', 'tokenKey'] });
-      process.exitCode = await runRole(role, config as ReadyConfig);
+      endWith(await runRole(role, config as ReadyConfig));
     });
 }
 
@@ -37,10 +38,14 @@ function knownRole(role: string): string {
 async function runRole(name: string, config: ReadyConfig): Promise<number> {
   const role = roles[name];
   if (!role) throw new InvalidArgumentError(name);
+  if (role.needs.includes('redis')) await requireRedisAt(config.redisUrl);
+  await requireDatabaseAt(config.databaseUrl);
   const app = openApp(config, { role: name });
-  await requireDatabase(app.db);
   app.log.info('process_started', { role: name, pid: process.pid });
   const parts = [internalListener(app, { needs: role.needs, anyPort: false }), role.open(app)];
-  await runApp(app, [...parts, { name: 'readiness', start: async () => app.ops.health.markStarted(), stop: async () => {} }]);
+  await runApp(app, [
+    ...parts,
+    { name: 'readiness', start: async () => app.ops.health.markStarted(), stop: async () => {} },
+  ]);
   return 0;
 }

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { type Flags, readProcessConfig } from '../config.ts';
 import { up } from '../up.ts';
+import { endWith } from './end.ts';
 
 export function upCommand(program: Command): void {
   program
@@ -12,9 +13,11 @@ export function upCommand(program: Command): void {
     .option('--empty', 'start without the demo world')
     .option('--redis-url <url>', 'a Redis to use in place of the embedded one (REDIS_URL)')
     .option('--database-url <url>', 'a PostgreSQL to use in place of the embedded one (DATABASE_URL)')
+    .addHelpText(
+      'after',
+      '\nMore by environment: METRICS_PORT, SMTP_URL, PUBLIC_URL, LOG_LEVEL, LOG_FORMAT …;\nall of it is in docs/reference/configuration.md.',
+    )
     .action(async (flags: Flags) => {
-      process.exitCode = await up(readProcessConfig(flags));
-      // Nothing should be left; a handle that forgot to close must not turn a clean stop into a hang.
-      setTimeout(() => process.exit(), 1_000).unref();
+      endWith(await up(readProcessConfig(flags)));
     });
 }
