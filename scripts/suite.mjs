@@ -12,7 +12,13 @@ export const testProjects = [
  *
  * @type {{ name: string, run: string[] }[]}
  */
-export const proofs = [prove('bare-example'), prove('main-flow', '--seeds', '2'), prove('mail-outage', '--quick')];
+export const proofs = [
+  prove('bare-example'),
+  prove('first-lead'),
+  prove('commands', '--quick'),
+  prove('main-flow', '--seeds', '2'),
+  prove('mail-outage', '--quick'),
+];
 
 /** As `npm run prove` runs it: the reporter imports the file, from where it stands itself. */
 function prove(name, ...options) {

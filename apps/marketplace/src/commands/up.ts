@@ -15,7 +15,7 @@ export function upCommand(program: Command): void {
     .option('--database-url <url>', 'a PostgreSQL to use in place of the embedded one (DATABASE_URL)')
     .addHelpText(
       'after',
-      '\nMore by environment: METRICS_PORT, SMTP_URL, PUBLIC_URL, LOG_LEVEL, LOG_FORMAT …;\nall of it is in docs/reference/configuration.md.',
+      '\nMore by environment: METRICS_PORT, SMTP_URL, PUBLIC_URL, LOG_LEVEL and others;\nall of it is in docs/reference/configuration.md.',
     )
     .action(async (flags: Flags) => {
       endWith(await up(readProcessConfig(flags)));

@@ -1,4 +1,4 @@
-import { accessSync, chmodSync, constants, existsSync, mkdirSync, realpathSync } from 'node:fs';
+import { accessSync, chmodSync, constants, existsSync, mkdirSync, realpathSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { type DataLock, lockDataDirectory } from './data-lock.ts';
 import { type Mailbox, startMailbox } from './mailbox.ts';
@@ -62,6 +62,7 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded>
 function openDataDirectory(path: string): string {
   try {
     if (makeDirectory(resolve(path))) chmodSync(path, 0o711);
+    if (!statSync(path).isDirectory()) throw new Error('it is a file');
     accessSync(path, constants.W_OK);
     return realpathSync(path);
   } catch (error) {
