@@ -111,6 +111,8 @@ export async function takenMetricsPort({
   const [, url = ''] = /Metrics +(\S+)/.exec(up.err) ?? [];
   if (!up.err.includes(`port ${taken} is in use (METRICS_PORT chooses another)`))
     wrong.push(`up does not say so: ${up.err}`);
+  if (!/Admin .*password \S+/.test(up.err))
+    wrong.push('an earlier start, which failed, made an admin whose password nobody saw');
   if (!(await fetch(url)).ok) wrong.push(`no metrics at ${url}`);
   await up.stop('SIGTERM');
   const servers = await startServers();

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { startPostgres } from '../../apps/marketplace/src/embedded/postgres.ts';
-import { type Figure } from '../../bench/report.ts';
+import type { Figure } from '../../bench/report.ts';
 import { type Database, openDatabase, raw, sql } from '../../packages/ops/src/postgres/index.ts';
 import { openApiClient } from '../harness/api-client.ts';
 import { exactly, none, reported } from '../harness/figures.ts';

@@ -74,9 +74,8 @@ async function openMigrated(config: Config, embedded: Embedded): Promise<App> {
 
 function partsOf(app: App, embedded: Embedded): Runnable[] {
   const { mailbox } = embedded;
-  const extend = async (server: FastifyInstance) => void (mailbox && (await server.register(mailboxRoutes(mailbox))));
   const api = apiRole(app, {
-    ...(mailbox && { extend }),
+    ...(mailbox && { extend: async (server: FastifyInstance) => server.register(mailboxRoutes(mailbox)) }),
     pages: mailbox ? [{ href: '/mailbox', text: 'every mail that was sent' }] : [],
   });
   const metrics = internalListener(app, { needs: ['database', 'redis'], anyPort: true });
