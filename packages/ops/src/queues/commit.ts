@@ -18,40 +18,31 @@ export interface CommitOptions {
 /** Tries of one transaction in place when it meets a lock conflict. */
 const triesInPlace = 3;
 
-/** The transaction of a handler: its effect, then the verdict `done`, in one commit. */
-export function openCommit({ db, runKey, started, failpoint }: CommitOptions) {
-  let committed = false;
-  const once = <T>(work: (tx: Tx) => Promise<T>) =>
+/** Runs `work` and the verdict `done` in one commit. Throws {@link Fenced} when the attempt is not the newest. */
+export function commitWithVerdict<T>(work: (tx: Tx) => Promise<T>, options: CommitOptions): Promise<T> {
+  const { db, runKey, started, failpoint } = options;
+  return withConflictRetries(() =>
     db.transaction(async (tx) => {
       const result = await work(tx);
       await failpoint('worker.inside_commit');
-      const { rowCount } = await tx.query(
-        prepared(
-          'verdict',
-          sql`
-          with verdict as (
-            update ops.job_run set state = 'done', finished = finished + 1, finished_at = clock_timestamp()
-            where run_key = ${runKey} and state = 'enqueued' and started = ${started} and finished < started
-            returning run_key)
-          delete from ops.job_outbox o using verdict v where o.run_key = v.run_key`,
-        ),
-      );
+      const { rowCount } = await tx.query(verdictStatement(runKey, started));
       if (rowCount !== 1) throw new Fenced(`attempt ${started} of ${runKey} is not the newest`);
       await failpoint('worker.before_commit');
       return result;
-    });
-  return {
-    get committed() {
-      return committed;
-    },
-    async run<T>(work: (tx: Tx) => Promise<T>): Promise<T> {
-      if (committed) throw new TypeError('commit was called twice in one attempt');
-      const result = await withConflictRetries(() => once(work));
-      committed = true;
-      await failpoint('worker.after_commit');
-      return result;
-    },
-  };
+    }),
+  );
+}
+
+function verdictStatement(runKey: string, started: number) {
+  return prepared(
+    'verdict',
+    sql`
+      with verdict as (
+        update ops.job_run set state = 'done', finished = finished + 1, finished_at = clock_timestamp()
+        where run_key = ${runKey} and state = 'enqueued' and started = ${started} and finished < started
+        returning run_key)
+      delete from ops.job_outbox o using verdict v where o.run_key = v.run_key`,
+  );
 }
 
 async function withConflictRetries<T>(work: () => Promise<T>): Promise<T> {

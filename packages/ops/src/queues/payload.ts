@@ -1,6 +1,6 @@
 import type { z } from 'zod';
 import { type Database, sql } from '../postgres/index.ts';
-import { type Envelope, sha256 } from './envelope.ts';
+import { sha256 } from './envelope.ts';
 import { PermanentError } from './outcome.ts';
 
 /** A payload that does not fit its kind: no attempt can mend it. */
@@ -8,13 +8,8 @@ export class InvalidPayload extends PermanentError {
   override name = 'InvalidPayload';
 }
 
-/** The checked payload of a job, from the job itself or from `ops.job_payload`. Throws `InvalidPayload`. */
-export async function readPayload<Payload>(
-  db: Database,
-  envelope: Envelope,
-  schema: z.ZodType<Payload>,
-): Promise<Payload> {
-  const body = envelope.ref ? await readLarge(db, envelope.run, envelope.ref.sha256) : envelope.body;
+/** The payload of a job, checked. Throws `InvalidPayload`. */
+export function checkPayload<Payload>(body: unknown, schema: z.ZodType<Payload>): Payload {
   const checked = schema.safeParse(body);
   if (checked.success) return checked.data;
   // Paths and rules only: the refused values may be personal.
@@ -24,7 +19,8 @@ export async function readPayload<Payload>(
   throw new InvalidPayload(`payload does not fit its schema: ${faults.join('; ')}`);
 }
 
-async function readLarge(db: Database, runKey: string, hash: string): Promise<unknown> {
+/** A payload that was too large for Redis. Throws `InvalidPayload` when it is gone or altered. */
+export async function readLargePayload(db: Database, runKey: string, hash: string): Promise<unknown> {
   const { rows } = await db.query<{ body: string }>(sql`select body from ops.job_payload where run_key = ${runKey}`);
   const body = rows[0]?.body;
   if (body === undefined) throw new InvalidPayload('the stored payload is gone');

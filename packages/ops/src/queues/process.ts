@@ -1,325 +1,104 @@
-import { DelayedError, type Job as BullJob, UnrecoverableError } from 'bullmq';
-import type { Failpoint } from '../failpoints/index.ts';
-import { type Logger, runWithContext } from '../logging/index.ts';
-import { type Database, sql } from '../postgres/index.ts';
-import { AttemptFailed } from './bullmq.ts';
-import { openCommit } from './commit.ts';
-import { type OnDeath, recordDeath } from './death.ts';
+import { type Job as BullJob, UnrecoverableError } from 'bullmq';
+import { RunningContext } from '../logging/index.ts';
+import type { Attempt, Delivery, ProcessDeps } from './attempt.ts';
 import type { QueueDefinition } from './definition.ts';
+import { endDone, endFailed, endSnoozed } from './end-attempt.ts';
 import { type Envelope, readEnvelope } from './envelope.ts';
-import { openDeadline } from './deadline.ts';
-import { describeFailure, type Failure } from './failure.ts';
-import type { Job, JobHandler } from './handler.ts';
+import { describeFailure } from './failure.ts';
+import type { JobHandler } from './handler.ts';
 import type { QueueInstruments } from './instruments.ts';
 import { type JobOutcome, PermanentError } from './outcome.ts';
-import { readPayload } from './payload.ts';
-import type { Begun } from './run-writer.ts';
-import { beginRun, type NoStart, type StartDeps } from './start.ts';
-import { afterFailure, type DeathCause, infrastructurePauseMs } from './verdict.ts';
+import { checkPayload, readLargePayload } from './payload.ts';
+import { refuseStart } from './refuse-start.ts';
+import { RunningJob } from './running-job.ts';
+import { beginRun } from './start.ts';
 
-/** What every processor of a process shares. */
-export interface ProcessDeps extends StartDeps {
-  readonly log: Logger;
-  readonly workerId: string;
-  readonly failpoint: Failpoint;
-  readonly onDeath?: OnDeath | undefined;
-  /** Aborts every attempt under way: the process must stop. */
-  readonly shutdown: AbortSignal;
-  /** Told when Postgres or Redis was away, so that the worker stops fetching until they are back. */
-  readonly onInfrastructureFailure: () => void;
-  readonly random: () => number;
-}
-
-/** One attempt: what BullMQ handed over, and what is known of its run. */
-interface Attempt {
-  readonly job: BullJob<unknown>;
-  readonly token: string | undefined;
-  readonly envelope: Envelope;
-  readonly begun: Begun;
-  readonly queue: QueueDefinition;
-}
-
-/** BullMQ gets this for every finished job: nothing of the payload may come back through Redis. */
-const finished = { ok: 1 };
-/** A run that crashed before waits this long for its turn as the one suspect of a process, in ms. */
-const suspectPauseMs = 200;
+const defaultTimeoutMs = 60_000;
 
 /**
  * The processor of one queue: begin → handle → verdict. Postgres decides; what is thrown only tells BullMQ what was decided.
+ * It runs for every job, so it makes few objects and few promises: half of what a short job costs here is their collection.
  */
 export function createProcess(
   queue: QueueDefinition,
   handler: JobHandler,
   instruments: QueueInstruments,
   deps: ProcessDeps,
-) {
-  const { failpoint, suspects } = deps;
-  return async (job: BullJob<unknown>, token?: string): Promise<unknown> => {
+): (job: BullJob<unknown>, token?: string) => Promise<unknown> {
+  return (job, token) => {
     const envelope = readEnvelope(job.data);
-    if (!envelope) throw new UnrecoverableError('not a job of this plane: no envelope');
-    return runWithContext(contextOf(envelope), async () => {
-      await failpoint('worker.before_begin');
-      try {
-        const begun = await beginRun(envelope.run, deps);
-        if (begun.kind === 'started')
-          return await attempt({ job, token, envelope, begun, queue }, handler, instruments, deps);
-        return await refuseStart(begun.why, { envelope, queue, job, token }, instruments, deps);
-      } finally {
-        suspects.release(envelope.run);
-      }
-    });
+    if (!envelope) return Promise.reject(new UnrecoverableError('not a job of this plane: no envelope'));
+    const delivery: Delivery = { job, token, envelope, queue, instruments, deps };
+    return contextOf(envelope).run(() => processDelivery(delivery, handler));
   };
 }
 
-function contextOf({ meta }: Envelope) {
-  return {
-    correlationId: meta.correlation_id,
-    ...(meta.causation_id && { causationId: meta.causation_id }),
-    ...(meta.traceparent && { traceparent: meta.traceparent }),
-  };
+function contextOf({ meta }: Envelope): RunningContext {
+  const { correlation_id, causation_id, traceparent } = meta;
+  return new RunningContext({
+    correlationId: correlation_id,
+    ...(causation_id !== undefined && { causationId: causation_id }),
+    ...(traceparent !== undefined && { traceparent }),
+  });
 }
 
-async function attempt(
-  one: Attempt,
-  handler: JobHandler,
-  instruments: QueueInstruments,
-  deps: ProcessDeps,
-): Promise<unknown> {
-  const startedAt = performance.now();
-  instruments.started(one.job.timestamp + (one.job.delay ?? 0));
-  let failure: Failure;
+async function processDelivery(delivery: Delivery, handler: JobHandler): Promise<unknown> {
+  const { envelope, deps, instruments, job } = delivery;
+  const pause = deps.failpoint('worker.before_begin');
+  if (pause) await pause;
   try {
-    const outcome = await handle(one, handler, deps);
-    if (outcome.kind === 'done') return finishDone(one, startedAt, instruments, deps);
-    if (outcome.kind === 'snooze') return await snoozeRun(one, outcome, instruments, deps);
-    failure = describeFailure(outcome.error);
-    if (outcome.kind === 'bury') failure = { ...failure, class: 'permanent' };
-  } catch (thrown) {
-    failure = describeFailure(thrown);
+    const begun = await beginRun(envelope.run, deps);
+    if (typeof begun === 'string') return await refuseStart(begun, delivery);
+    const one: Attempt = { ...delivery, begun, startedAt: performance.now() };
+    instruments.started(job.timestamp + (job.delay ?? 0));
+    return await attempt(one, handler);
   } finally {
-    instruments.ended(performance.now() - startedAt);
+    deps.suspects.release(envelope.run);
   }
-  return await failRun(one, failure, startedAt, instruments, deps);
+}
+
+async function attempt(one: Attempt, handler: JobHandler): Promise<unknown> {
+  let outcome: JobOutcome | undefined;
+  let thrown: unknown;
+  try {
+    outcome = await handle(one, handler);
+  } catch (error) {
+    thrown = error;
+  }
+  one.instruments.ended(performance.now() - one.startedAt);
+  if (outcome === undefined) return endFailed(one, describeFailure(thrown));
+  switch (outcome.kind) {
+    case 'done':
+      return endDone(one);
+    case 'snooze':
+      return endSnoozed(one, outcome);
+    case 'retry':
+      return endFailed(one, describeFailure(outcome.error));
+    case 'bury':
+      return endFailed(one, { ...describeFailure(outcome.error), class: 'permanent' });
+  }
 }
 
 /** Runs the handler, and writes the verdict `done` when the handler has not done so with its effect. */
-async function handle(one: Attempt, handler: JobHandler, deps: ProcessDeps): Promise<JobOutcome> {
-  const { envelope, queue, begun } = one;
-  const kind = queue.kinds[one.job.name];
-  if (!kind) throw new PermanentError(`queue ${queue.name} has no kind "${one.job.name}"`);
-  const payload = await readPayload(deps.db, envelope, kind.schema);
-  await deps.failpoint('worker.before_handler');
-  const deadline = openDeadline(kind.timeoutMs ?? 60_000, deps.shutdown);
-  const commit = openCommit({ db: deps.db, runKey: envelope.run, started: begun.started, failpoint: deps.failpoint });
-  const job: Job = {
-    queue: queue.name,
-    kind: one.job.name,
-    payload,
-    runKey: envelope.run,
-    rootKey: envelope.root,
-    attempt: begun.started,
-    maxAttempts: begun.maxAttempts,
-    get signal() {
-      return deadline.signal;
-    },
-    commit: (work) => commit.run(work),
-  };
+async function handle(one: Attempt, handler: JobHandler): Promise<JobOutcome> {
+  const { envelope, queue, begun, deps, job: bull } = one;
+  const { db, runs, failpoint, deadlines } = deps;
+  const kind = queue.kinds[bull.name];
+  if (!kind) throw new PermanentError(`queue ${queue.name} has no kind "${bull.name}"`);
+  const body = envelope.ref ? await readLargePayload(db, envelope.run, envelope.ref.sha256) : envelope.body;
+  const payload = checkPayload(body, kind.schema);
+  const pause = failpoint('worker.before_handler');
+  if (pause) await pause;
+  const deadline = deadlines.open(kind.timeoutMs ?? defaultTimeoutMs);
+  const job = new RunningJob({ queue: queue.name, kind: bull.name, payload, envelope, begun, deadline, db, failpoint });
   try {
-    const outcome = await Promise.race([handler(job), deadline.expired]);
-    if (outcome.kind === 'done' && !commit.committed) {
-      if (!(await deps.runs.finish({ runKey: envelope.run, started: begun.started })))
-        deps.log.warn('job_fenced', blockOf(one));
-    }
+    const outcome = await deadline.within(handler(job));
+    if (outcome.kind !== 'done' || job.committed) return outcome;
+    const isNewest = await runs.finish({ runKey: envelope.run, started: begun.started });
+    // The verdict of another attempt stands; what this one did outside of Postgres is done all the same.
+    if (!isNewest) deps.log.warn('job_fenced', { queue: queue.name, job_id: envelope.run, attempt: begun.started });
     return outcome;
   } finally {
-    deadline.clear();
+    deadlines.close(deadline);
   }
-}
-
-function finishDone(one: Attempt, startedAt: number, instruments: QueueInstruments, deps: ProcessDeps) {
-  instruments.completed();
-  deps.log.sampled(
-    'job_completed',
-    () => ({ ...blockOf(one), duration_ms: Math.round(performance.now() - startedAt) }),
-    {
-      slow: performance.now() - startedAt > 5_000,
-    },
-  );
-  return finished;
-}
-
-async function snoozeRun(
-  one: Attempt,
-  outcome: { delayMs: number; why: string },
-  instruments: QueueInstruments,
-  deps: ProcessDeps,
-) {
-  await record(one, undefined, outcome.delayMs, deps);
-  instruments.snoozed();
-  deps.log.info('job_snoozed', { ...blockOf(one), why: outcome.why, delay_ms: outcome.delayMs });
-  return putBack(one.job, one.token, outcome.delayMs);
-}
-
-async function failRun(
-  one: Attempt,
-  failure: Failure,
-  startedAt: number,
-  instruments: QueueInstruments,
-  deps: ProcessDeps,
-) {
-  const { job, token, begun, envelope, queue } = one;
-  if (failure.class === 'ambiguous' && (await isDone(deps.db, envelope.run)))
-    return finishDone(one, startedAt, instruments, deps);
-  const verdict = afterFailure(
-    failure,
-    {
-      failures: begun.failures,
-      maxAttempts: begun.maxAttempts,
-      lastInRedis: job.attemptsMade + 1 >= (job.opts.attempts ?? 1),
-      backoffMs: queue.backoffMs,
-    },
-    deps.random(),
-  );
-  if (verdict.kind === 'snooze') {
-    deps.onInfrastructureFailure();
-    await record(one, undefined, verdict.delayMs, deps).catch(() => {});
-    return putBack(job, token, verdict.delayMs);
-  }
-  instruments.failed();
-  if (verdict.kind === 'dead') return die(one, failure, verdict.cause, instruments, deps);
-  await record(one, failure, verdict.delayMs, deps);
-  instruments.retried();
-  deps.log.warn('job_attempt_failed', { ...blockOf(one), retry_in_ms: verdict.delayMs, error: evidenceOf(failure) });
-  throw new AttemptFailed(`${failure.type}: ${failure.message}`, verdict.delayMs);
-}
-
-async function die(
-  one: Attempt,
-  failure: Failure,
-  cause: DeathCause,
-  instruments: QueueInstruments,
-  deps: ProcessDeps,
-): Promise<never> {
-  const { envelope, begun, queue } = one;
-  await deps.failpoint('worker.before_death');
-  const dying = {
-    runKey: envelope.run,
-    queue: queue.name,
-    cause,
-    failure,
-    workerId: deps.workerId,
-    started: begun.started,
-  };
-  if (await recordDeath(deps.db, dying, deps.onDeath)) {
-    instruments.died(cause);
-    deps.log.error('job_dead_lettered', errorOf(failure), { ...blockOf(one), cause });
-  }
-  await deps.failpoint('worker.after_death');
-  throw new UnrecoverableError(`${failure.type}: ${failure.message}`);
-}
-
-interface Refused {
-  readonly envelope: Envelope;
-  readonly queue: QueueDefinition;
-  readonly job: BullJob<unknown>;
-  readonly token: string | undefined;
-}
-
-/** Obeys a refusal: tells BullMQ that the work is done, dead, or to be offered again. */
-async function refuseStart(
-  why: NoStart,
-  refused: Refused,
-  instruments: QueueInstruments,
-  deps: ProcessDeps,
-): Promise<unknown> {
-  const { job, token } = refused;
-  switch (why) {
-    case 'done':
-      return finished;
-    case 'dead':
-      throw new UnrecoverableError('the run is dead already');
-    case 'unknown':
-      throw new UnrecoverableError('orphaned: Postgres knows no run with this key');
-    case 'suspect_waits':
-      return putBack(job, token, suspectPauseMs);
-    case 'postgres_away':
-      deps.onInfrastructureFailure();
-      return putBack(job, token, infrastructurePauseMs);
-    case 'crash_loop':
-      return buryCrashLoop(refused, instruments, deps);
-  }
-}
-
-async function buryCrashLoop(
-  { envelope, queue }: Refused,
-  instruments: QueueInstruments,
-  deps: ProcessDeps,
-): Promise<never> {
-  const failure: Failure = {
-    class: 'permanent',
-    type: 'CrashLoop',
-    message: 'three starts ended without a word',
-    stack: '',
-    code: null,
-  };
-  const dying = {
-    runKey: envelope.run,
-    queue: queue.name,
-    cause: 'crash_loop' as const,
-    failure,
-    workerId: deps.workerId,
-  };
-  if (await recordDeath(deps.db, dying, deps.onDeath)) {
-    instruments.died('crash_loop');
-    deps.log.error('job_dead_lettered', errorOf(failure), {
-      queue: queue.name,
-      job_id: envelope.run,
-      cause: 'crash_loop',
-    });
-  }
-  throw new UnrecoverableError('crash_loop: three starts ended without a word');
-}
-
-/** Puts a job back without using an attempt. */
-async function putBack(job: BullJob<unknown>, token: string | undefined, delayMs: number): Promise<never> {
-  await job.moveToDelayed(Date.now() + delayMs, token);
-  throw new DelayedError();
-}
-
-async function record(
-  one: Attempt,
-  failure: Failure | undefined,
-  delayMs: number,
-  { runs, log }: ProcessDeps,
-): Promise<void> {
-  const written = await runs.fail({ runKey: one.envelope.run, started: one.begun.started, failure, delayMs });
-  if (!written) log.warn('job_fenced', blockOf(one));
-}
-
-async function isDone(db: Database, runKey: string): Promise<boolean> {
-  const { rows } = await db.query<{ state: string }>(sql`select state from ops.job_run where run_key = ${runKey}`);
-  return rows[0]?.state === 'done';
-}
-
-/** The fixed block of a log line about a job. */
-function blockOf({ job, begun, queue }: Attempt) {
-  return {
-    queue: queue.name,
-    job_name: job.name,
-    job_id: job.id,
-    attempt: begun.started,
-    max_attempts: begun.maxAttempts,
-    wait_ms: Math.max(0, (job.processedOn ?? 0) - job.timestamp - (job.delay ?? 0)),
-  };
-}
-
-function evidenceOf({ type, message, code }: Failure) {
-  return { type, message, code, stack: '' };
-}
-
-function errorOf(failure: Failure): Error {
-  const error = new Error(failure.message);
-  error.name = failure.type;
-  error.stack = failure.stack;
-  return error;
 }

@@ -11,21 +11,21 @@ export interface StartDeps {
 /** Why a run may not start. */
 export type NoStart = 'done' | 'dead' | 'unknown' | 'crash_loop' | 'suspect_waits' | 'postgres_away';
 
-/** Records the start. A run that crashed before starts only in the one slot for suspects of this process. */
-export async function beginRun(
-  runKey: string,
-  { db, runs, suspects }: StartDeps,
-): Promise<({ kind: 'started' } & Begun) | { kind: 'refused'; why: NoStart }> {
+/**
+ * Records the start, or says why there is none. A run that crashed before starts only in the one slot for suspects of this process.
+ */
+export async function beginRun(runKey: string, deps: StartDeps): Promise<Begun | NoStart> {
   try {
-    const begun = await runs.begin({ runKey, haveSlot: false });
-    if (begun) return { kind: 'started', ...begun };
-    const why = await whyRefused(db, runKey);
-    if (why !== 'suspect_waits' || !suspects.reserve(runKey)) return { kind: 'refused', why };
-    const suspect = await runs.begin({ runKey, haveSlot: true });
-    return suspect ? { kind: 'started', ...suspect } : { kind: 'refused', why: await whyRefused(db, runKey) };
+    return (await deps.runs.begin({ runKey, haveSlot: false })) ?? (await beginSuspect(runKey, deps));
   } catch {
-    return { kind: 'refused', why: 'postgres_away' };
+    return 'postgres_away';
   }
+}
+
+async function beginSuspect(runKey: string, { db, runs, suspects }: StartDeps): Promise<Begun | NoStart> {
+  const why = await whyRefused(db, runKey);
+  if (why !== 'suspect_waits' || !suspects.reserve(runKey)) return why;
+  return (await runs.begin({ runKey, haveSlot: true })) ?? (await whyRefused(db, runKey));
 }
 
 async function whyRefused(db: Database, runKey: string): Promise<NoStart> {

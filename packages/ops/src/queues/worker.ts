@@ -8,6 +8,7 @@ import { type Loop, repeating, type Runnable } from '../loops/index.ts';
 import type { Metrics } from '../metrics/index.ts';
 import { type Database, sql } from '../postgres/index.ts';
 import { openBullWorker } from './bullmq.ts';
+import { Deadlines } from './deadlines.ts';
 import type { OnDeath } from './death.ts';
 import type { QueueDefinition } from './definition.ts';
 import { ShutdownAbort } from './failure.ts';
@@ -65,7 +66,7 @@ class QueueWorker implements Runnable {
   readonly #deps: WorkerDeps;
   readonly #runs: RunWriter;
   readonly #suspects = openSuspects();
-  readonly #shutdown = new AbortController();
+  readonly #deadlines = new Deadlines();
   readonly #heartbeat: Loop;
   #workers: Worker[] = [];
   #connection: Redis | undefined;
@@ -115,7 +116,7 @@ class QueueWorker implements Runnable {
       failpoint: (name) => failpoint(name, queue.name),
       runs: this.#runs,
       suspects: this.#suspects,
-      shutdown: this.#shutdown.signal,
+      deadlines: this.#deadlines,
       onInfrastructureFailure: () => void this.#pauseUntilBack(),
       random: Math.random,
     });
@@ -176,12 +177,13 @@ class QueueWorker implements Runnable {
     const { db, log, workerId, stopWithinMs } = this.#deps;
     await this.#heartbeat.stop();
     const closing = Promise.allSettled(this.#workers.map((worker) => worker.close()));
-    const abortAll = () => this.#shutdown.abort(new ShutdownAbort('the process is stopping'));
+    const abortAll = () => this.#deadlines.endAll(new ShutdownAbort('the process is stopping'));
     const abort = setTimeout(abortAll, stopWithinMs);
     // BullMQ closes only a connection that stands, and would wait for Redis for ever.
     const isAway = this.#connection?.status !== 'ready';
     await (isAway ? Promise.race([closing, wait(awayGraceMs, undefined, { ref: false })]) : closing);
     clearTimeout(abort);
+    this.#deadlines.stop();
     if (isAway) abortAll();
     await this.#runs.flush();
     await db.query(sql`update ops.worker set stopped_at = clock_timestamp() where id = ${workerId}`).catch(() => {});

@@ -1,0 +1,48 @@
+import { UnrecoverableError } from 'bullmq';
+import { type Delivery, errorOf, finished, putBack } from './attempt.ts';
+import { recordDeath } from './death.ts';
+import type { Failure } from './failure.ts';
+import type { NoStart } from './start.ts';
+import { infrastructurePauseMs } from './verdict.ts';
+
+/** A run that crashed before waits this long for its turn as the one suspect of a process, in ms. */
+const suspectPauseMs = 200;
+
+/** Obeys a refusal: tells BullMQ that the work is done, dead, or to be offered again. */
+export async function refuseStart(why: NoStart, delivery: Delivery): Promise<unknown> {
+  switch (why) {
+    case 'done':
+      return finished;
+    case 'dead':
+      throw new UnrecoverableError('the run is dead already');
+    case 'unknown':
+      throw new UnrecoverableError('orphaned: Postgres knows no run with this key');
+    case 'suspect_waits':
+      return putBack(delivery, suspectPauseMs);
+    case 'postgres_away':
+      delivery.deps.onInfrastructureFailure();
+      return putBack(delivery, infrastructurePauseMs);
+    case 'crash_loop':
+      return buryCrashLoop(delivery);
+  }
+}
+
+const crashLoop: Failure = {
+  class: 'permanent',
+  type: 'CrashLoop',
+  message: 'three starts ended without a word',
+  stack: '',
+  code: null,
+};
+
+async function buryCrashLoop({ envelope, queue, instruments, deps }: Delivery): Promise<never> {
+  const { db, log, workerId, onDeath } = deps;
+  const cause = 'crash_loop';
+  if (
+    await recordDeath(db, { runKey: envelope.run, queue: queue.name, cause, failure: crashLoop, workerId }, onDeath)
+  ) {
+    instruments.died(cause);
+    log.error('job_dead_lettered', errorOf(crashLoop), { queue: queue.name, job_id: envelope.run, cause });
+  }
+  throw new UnrecoverableError(`crash_loop: ${crashLoop.message}`);
+}
