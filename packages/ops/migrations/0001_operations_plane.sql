@@ -1,8 +1,12 @@
 -- migrate:up
 
+-- A domain, because its check runs when a key is made; a check of the table would run again at every start and end of a run.
+create domain ops.run_key as text
+  check (length(value) between 1 and 200 and value !~ ':' and value !~ '^[0-9]+$');
+
 -- One planned execution of a job, and its verdict. Redis only distributes the work.
 create table ops.job_run (
-  run_key          text primary key check (length(run_key) between 1 and 200 and run_key !~ ':' and run_key !~ '^[0-9]+$'),
+  run_key          ops.run_key primary key,
   root_key         text not null,
   queue            text not null,
   kind             text not null,
@@ -41,7 +45,7 @@ create index job_run_age on ops.job_run using brin (enqueued_at) with (pages_per
 
 -- Payloads over 64 kB, where the job in Redis carries a reference and the hash; and those of dead runs.
 create table ops.job_payload (
-  run_key text primary key references ops.job_run on delete cascade,
+  run_key ops.run_key primary key references ops.job_run on delete cascade,
   body    text not null,
   sha256  text not null
 );
@@ -49,7 +53,8 @@ create table ops.job_payload (
 -- What the dispatcher puts into Redis, and the source of a rebuild. A run is open exactly as long as its row is here.
 create table ops.job_outbox (
   id            bigint generated always as identity,
-  run_key       text primary key references ops.job_run on delete cascade,
+  -- No foreign key: the row is made in the statement that makes its run, and goes with the verdict.
+  run_key       text primary key,
   queue         text not null,
   envelope      text not null,
   dispatched_at timestamptz,
@@ -157,3 +162,4 @@ drop table ops.worker;
 drop table ops.job_outbox;
 drop table ops.job_payload;
 drop table ops.job_run;
+drop domain ops.run_key;
