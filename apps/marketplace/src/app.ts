@@ -25,7 +25,7 @@ export function openApp(config: ReadyConfig, options: TelemetryOptions) {
   const { log, metrics } = telemetry;
   const db = openAppDatabase(config, role, telemetry);
   const authorize = openAuthorizer({ db, now });
-  const ops = openPlane(config, telemetry, { db, authorize });
+  const ops = openPlane(config, telemetry, { db, authorize, role });
   const passwords = openPasswords();
   const deps = { db, log, metrics: bindProductMetrics(metrics), now };
   let transport: MailTransport | undefined;
@@ -80,7 +80,7 @@ function openAppDatabase(config: ReadyConfig, role: string, { log, metrics }: Te
 function openPlane(
   config: ReadyConfig,
   { log, metrics }: Telemetry,
-  { db, authorize }: { db: ReturnType<typeof openDatabase>; authorize: Authorize },
+  { db, authorize, role }: { db: ReturnType<typeof openDatabase>; authorize: Authorize; role: string },
 ) {
   return openOps({
     db,
@@ -96,5 +96,7 @@ function openPlane(
     reconcileAfterMs: config.reconcileAfterMs,
     reconcileEveryMs: config.reconcileEveryMs,
     leaseMs: config.leaseMs,
+    // A stranger's Ctrl-C must end everything, Postgres included, within 10 s; a fleet has the 30 s of its platform.
+    stopWithinMs: role === 'all' ? 5_000 : 25_000,
   });
 }

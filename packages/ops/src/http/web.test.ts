@@ -2,6 +2,7 @@ import fastify, { type FastifyInstance } from 'fastify';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { adoptCorrelation, createLogger, currentContext } from '../logging/index.ts';
 import { createMetrics, type Metrics, opsCatalogue } from '../metrics/index.ts';
+import { ofDatabase } from '../postgres/database.ts';
 import { refuse } from '../refusals/index.ts';
 import { type Access, type Authorization, freshForMs, jsonBody, web } from './index.ts';
 
@@ -150,7 +151,7 @@ describe('an answer to a fault', () => {
         throw new Error('select secret from /etc/passwd');
       });
       server.post('/away', { config: { access: 'public' } }, async () => {
-        throw Object.assign(new Error('x'), { code: 'ECONNREFUSED' });
+        throw ofDatabase(Object.assign(new Error('x'), { code: 'ECONNREFUSED' }));
       });
     });
   });

@@ -17,7 +17,7 @@ export type SuppressionReason = (typeof suppressionReasons)[number];
 export interface Logger<E extends string = OpsLogEvent> {
   /** Lifecycle and business facts. */
   info(event: E, metadata?: Meta): void;
-  /** Handled but abnormal. An error may be given as `metadata.error`. */
+  /** Handled but abnormal. An error may be given as `metadata.error`; identical ones are then written as those of `error` are. */
   warn(event: E, metadata?: Meta): void;
   /** Off in production. Guard costly metadata with {@link isDebug}. */
   debug(event: E, metadata?: Meta): void;
@@ -98,6 +98,13 @@ function openCore(options: LoggerOptions): Core {
   };
 }
 
+interface Judged {
+  readonly write: boolean;
+  readonly extra?: Meta;
+}
+
+const notRepeated: Judged = { write: true };
+
 class ContextLogger<E extends string> implements Logger<E> {
   readonly #core: Core;
   readonly #correlationId: string | undefined;
@@ -120,22 +127,31 @@ class ContextLogger<E extends string> implements Logger<E> {
   }
 
   warn(event: E, metadata?: Meta) {
-    if (this.#core.level <= severity.warn) this.#write('warn', event, (extra) => prepareMetadata(metadata, extra));
+    if (this.#core.level > severity.warn) return;
+    const repeated = metadata?.error === undefined ? notRepeated : this.#judge(event, metadata.error, metadata);
+    if (repeated.write)
+      this.#write('warn', event, (extra) => prepareMetadata(metadata, { ...extra, ...repeated.extra }));
   }
 
   error(event: E, error: unknown, metadata?: Meta) {
-    let suppressed = 0;
+    const repeated = this.#judge(event, error, metadata);
+    if (!repeated.write) return;
+    this.#write('error', event, (extra) => prepareErrorMetadata(error, metadata, { ...extra, ...repeated.extra }));
+  }
+
+  /** Whether a line about an error is one too many of its kind, and what the next one says of those left out. */
+  #judge(event: E, error: unknown, metadata: Meta | undefined): Judged {
     try {
       const place = metadata?.route ?? metadata?.queue;
       const verdict = this.#core.repetition(`${event} ${typeOf(error)} ${typeof place === 'string' ? place : ''}`);
-      if (!verdict.write) return this.#core.suppressed('identical_error');
-      suppressed = verdict.suppressed;
+      if (verdict.write)
+        return verdict.suppressed > 0 ? { write: true, extra: { suppressed: verdict.suppressed } } : notRepeated;
+      this.#core.suppressed('identical_error');
+      return { write: false };
     } catch {
       // An error that cannot even be named is written all the same, as `log_error`.
+      return notRepeated;
     }
-    this.#write('error', event, (extra) => {
-      return prepareErrorMetadata(error, metadata, suppressed > 0 ? { ...extra, suppressed } : extra);
-    });
   }
 
   sampled(event: SampledLogEvent, metadata: Meta | (() => Meta), options?: { slow?: boolean }) {

@@ -153,7 +153,7 @@ class PooledDatabase implements Database {
     };
     let result: T;
     try {
-      await client.query(beginStatement(options));
+      await begin(client, options);
       result = await work(tx);
     } catch (error) {
       await rollback(client, error);
@@ -181,17 +181,32 @@ class PooledDatabase implements Database {
   }
 
   async #connect() {
-    if (!this.#onPoolWait) return this.#pool.connect();
     const startedAt = performance.now();
-    const client = await this.#pool.connect();
-    this.#onPoolWait(performance.now() - startedAt);
-    return client;
+    try {
+      const client = await this.#pool.connect();
+      this.#onPoolWait?.(performance.now() - startedAt);
+      return client;
+    } catch (error) {
+      throw ofDatabase(error);
+    }
   }
 }
 
 async function run<Row extends object>(client: pg.PoolClient, statement: Statement) {
-  const result = await client.query<Row & pg.QueryResultRow>(statement as pg.QueryConfig);
-  return { rows: result.rows as Row[], rowCount: result.rowCount ?? 0 };
+  try {
+    const result = await client.query<Row & pg.QueryResultRow>(statement as pg.QueryConfig);
+    return { rows: result.rows as Row[], rowCount: result.rowCount ?? 0 };
+  } catch (error) {
+    throw ofDatabase(error);
+  }
+}
+
+async function begin(client: pg.PoolClient, options: TransactionOptions) {
+  try {
+    await client.query(beginStatement(options));
+  } catch (error) {
+    throw ofDatabase(error);
+  }
 }
 
 /** BEGIN and its settings in one message: each round trip of its own would cost a tenth of a short transaction. */
@@ -224,11 +239,24 @@ async function commit(client: pg.PoolClient) {
   } catch (error) {
     client.release(true);
     if (connectionIsGone(error)) throw new AmbiguousCommit('connection lost during COMMIT', { cause: error });
-    throw error;
+    throw ofDatabase(error);
   }
   client.release();
   // A transaction in which a statement failed answers COMMIT with ROLLBACK and no error.
   if (tag !== 'COMMIT') throw new Error('the transaction was rolled back: a statement in it had failed');
+}
+
+const databaseMark = Symbol('of the database');
+
+/** Marks an error as one of our own database: a refused connection of a third party has the same code and is another matter. */
+export function ofDatabase(error: unknown): unknown {
+  if (error instanceof Error) Object.defineProperty(error, databaseMark, { value: true });
+  return error;
+}
+
+/** True for errors that a {@link Database} threw. */
+export function isOfDatabase(error: unknown): boolean {
+  return error instanceof Error && databaseMark in error;
 }
 
 /** True when the server or the network ended the connection, so that it must not be used again. */

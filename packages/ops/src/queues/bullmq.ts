@@ -29,8 +29,8 @@ export interface RedisQueues {
   /** Adds jobs; ids that exist are left as they are. Throws when Redis refuses one of them, or does not answer in 5 s. */
   add(queue: string, jobs: readonly Handover[]): Promise<void>;
   counts(queue: string): Promise<RedisCounts>;
-  /** Which of these run keys Redis holds in no state at all. */
-  absent(queue: string, runKeys: readonly string[]): Promise<string[]>;
+  /** Which of these runs Redis will not run: it does not hold them, or it has them as failed. */
+  lost(queue: string, runKeys: readonly string[]): Promise<{ runKey: string; hasFailed: boolean }[]>;
   remove(queue: string, runKey: string): Promise<void>;
   pause(queue: string): Promise<void>;
   resume(queue: string): Promise<void>;
@@ -65,14 +65,16 @@ export function openRedisQueues(redis: Redis, registry: QueueRegistry, prefix: s
       const { wait = 0, prioritized = 0, active = 0, delayed = 0, failed = 0 } = counts;
       return { waiting: wait + prioritized, active, delayed, failed, paused };
     },
-    async absent(name, runKeys) {
+    async lost(name, runKeys) {
       const pipeline = redis.pipeline();
-      for (const key of runKeys) pipeline.exists(`${prefix}:${name}:${key}`);
+      for (const key of runKeys) pipeline.exists(`${prefix}:${name}:${key}`).zscore(`${prefix}:${name}:failed`, key);
       const replies = (await bounded(pipeline.exec())) ?? [];
-      return runKeys.filter((_key, at) => {
-        const [error, exists] = replies[at] ?? [new Error('no reply')];
-        if (error) throw error;
-        return exists === 0;
+      const failure = replies.find(([error]) => error)?.[0];
+      if (failure) throw failure;
+      return runKeys.flatMap((runKey, at) => {
+        const isThere = replies[2 * at]?.[1] === 1;
+        const hasFailed = typeof replies[2 * at + 1]?.[1] === 'string';
+        return isThere && !hasFailed ? [] : [{ runKey, hasFailed }];
       });
     },
     async remove(name, runKey) {

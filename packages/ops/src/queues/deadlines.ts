@@ -48,6 +48,8 @@ export class Deadline {
 export class Deadlines {
   readonly #open = new Set<Deadline>();
   readonly #timer: NodeJS.Timeout;
+  /** The process must stop: nothing may wait for better times. */
+  stopping = false;
 
   constructor() {
     this.#timer = setInterval(() => this.#look(), lookEveryMs).unref();
@@ -65,6 +67,7 @@ export class Deadlines {
 
   /** Ends every attempt under way, such as when the process must stop. */
   endAll(error: Error): void {
+    this.stopping = true;
     for (const deadline of this.#open) deadline.end(error);
   }
 

@@ -145,8 +145,11 @@ describe('the overview', () => {
 });
 
 describe('retention', () => {
-  it('removes ended runs after 30 days, and never an open one', async () => {
-    await plan(one, 3);
+  it('removes finished runs after 30 days, and never an open or a dead one', async () => {
+    await plan(one, 4);
+    await plane.db.query(sql`
+      update ops.job_run set state = 'dead', cause = 'permanent', started = 1, finished = 1,
+        died_at = clock_timestamp() - interval '99 days', finished_at = clock_timestamp() - interval '99 days' where run_key = 'one-3'`);
     await plane.db.query(sql`update ops.job_run set enqueued_at = enqueued_at - interval '31 days'`);
     await plane.db.query(sql`
       update ops.job_run set state = 'done', started = 1, finished = 1, finished_at = clock_timestamp() - interval '31 days' where run_key = 'one-0'`);
@@ -155,6 +158,6 @@ describe('retention', () => {
     const { retainOnce } = await import('./retention.ts');
     expect(await retainOnce(plane.db)).toMatchObject({ deleted: { job_run: 1 } });
     const { rows } = await plane.db.query<{ run_key: string }>(sql`select run_key from ops.job_run order by run_key`);
-    expect(rows.map(({ run_key }) => run_key)).toEqual(['one-1', 'one-2']);
+    expect(rows.map(({ run_key }) => run_key)).toEqual(['one-1', 'one-2', 'one-3']);
   });
 });

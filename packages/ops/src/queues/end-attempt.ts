@@ -1,5 +1,6 @@
+import { setTimeout as wait } from 'node:timers/promises';
 import { UnrecoverableError } from 'bullmq';
-import { type Database, sql } from '../postgres/index.ts';
+import { type Database, databaseFailure, sql } from '../postgres/index.ts';
 import { type Attempt, blockOf, errorOf, evidenceOf, finished, putBack } from './attempt.ts';
 import { AttemptFailed } from './bullmq.ts';
 import { recordDeath } from './death.ts';
@@ -41,7 +42,7 @@ export async function endFailed(one: Attempt, failure: Failure): Promise<unknown
   );
   if (verdict.kind === 'snooze') {
     deps.onInfrastructureFailure();
-    await record(one, undefined, verdict.delayMs).catch(() => {});
+    await record(one, undefined, verdict.delayMs);
     return putBack(one, verdict.delayMs);
   }
   instruments.failed();
@@ -57,7 +58,7 @@ async function die(one: Attempt, failure: Failure, cause: DeathCause): Promise<n
   await deps.failpoint('worker.before_death');
   const { workerId, onDeath } = deps;
   const dying = { runKey: envelope.run, queue: queue.name, cause, failure, workerId, started: begun.started };
-  if (await recordDeath(deps.db, dying, onDeath)) {
+  if (await persist(one, () => recordDeath(deps.db, dying, onDeath))) {
     instruments.died(cause);
     deps.log.error('job_dead_lettered', errorOf(failure), { ...blockOf(one), cause });
   }
@@ -68,8 +69,33 @@ async function die(one: Attempt, failure: Failure, cause: DeathCause): Promise<n
 /** Records the end of an attempt that did not succeed; with no failure, one that was put back. */
 async function record(one: Attempt, failure: Failure | undefined, delayMs: number): Promise<void> {
   const { runs, log } = one.deps;
-  const written = await runs.fail({ runKey: one.envelope.run, started: one.begun.started, failure, delayMs });
-  if (!written) log.warn('job_fenced', blockOf(one));
+  const entry = { runKey: one.envelope.run, started: one.begun.started, failure, delayMs };
+  if (!(await persist(one, () => runs.fail(entry)))) log.warn('job_fenced', blockOf(one));
+}
+
+/** Pause between two tries to record the end of an attempt, in ms. */
+const recordAgainMs = 500;
+/** Wait before a run is offered again whose end could not be recorded, in ms. */
+const unrecordedPauseMs = 5_000;
+
+/**
+ * Records the end of an attempt, again and again while Postgres is away: without a word, the attempt would count as a crash, and
+ * a death would be known to Redis alone. The job's lock is held meanwhile. Gives up when the process stops, or when Postgres
+ * answers and refuses; then the run is offered again, and the reconciler knows of it in any case.
+ */
+async function persist<T>(one: Attempt, write: () => Promise<T>): Promise<T> {
+  const { log, deadlines, onInfrastructureFailure } = one.deps;
+  for (;;) {
+    try {
+      return await write();
+    } catch (error) {
+      const isAway = databaseFailure(error) !== undefined;
+      if (isAway) onInfrastructureFailure();
+      else log.error('worker_error', error, blockOf(one));
+      if (!isAway || deadlines.stopping) return putBack(one, unrecordedPauseMs);
+    }
+    await wait(recordAgainMs);
+  }
 }
 
 async function isDone(db: Database, runKey: string): Promise<boolean> {

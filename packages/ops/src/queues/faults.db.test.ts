@@ -1,4 +1,4 @@
-import { Queue } from 'bullmq';
+import { Queue, UnrecoverableError, Worker } from 'bullmq';
 import { Redis } from 'ioredis';
 import { afterEach, describe, expect, inject, it } from 'vitest';
 import { sql } from '../postgres/index.ts';
@@ -155,5 +155,60 @@ async function deliverAgain(plane: TestPlane, key: string): Promise<void> {
   });
   await queue.remove(key);
   await queue.close();
+  redis.disconnect();
+}
+
+describe('a verdict that cannot be written', () => {
+  /** Makes every write of `column` fail as it does while Postgres shuts down. */
+  const refuseDeaths = (plane: TestPlane) =>
+    plane.db
+      .query(sql`
+      create function refuse_death() returns trigger language plpgsql as
+        $$ begin raise exception 'terminating' using errcode = '57P01'; end $$`)
+      .then(() =>
+        plane.db.query(sql`
+        create trigger refuse_death before update on ops.job_run
+        for each row when (new.state = 'dead') execute function refuse_death()`),
+      );
+
+  it('is written again until it can be, and counts as one attempt', async () => {
+    const { plane, plan, run, settled } = await open();
+    await refuseDeaths(plane);
+    let calls = 0;
+    await plane.run({
+      work: async () => {
+        calls += 1;
+        return bury(new Error('no'));
+      },
+    });
+    await plan(1);
+    await pollUntil(() => calls === 1);
+    expect(await run('task-1')).toMatchObject({ state: 'enqueued', started: 1 });
+    await plane.db.query(sql`drop trigger refuse_death on ops.job_run`);
+    expect(await settled('task-1', 'dead')).toMatchObject({ started: 1, finished: 1, failures: 1 });
+    expect(calls).toBe(1);
+  });
+
+  it('does not leave a run in the failed set that Postgres believes to be under way', async () => {
+    const { plane, plan, settled, effects } = await open();
+    await plan(1);
+    await plane.start(plane.relay());
+    await pollUntil(async () => (await plane.overview()).queues[0]?.not_dispatched === 0);
+    await failInRedis(plane, 'task-1');
+    await plane.start(plane.scheduler());
+    await plane.start(plane.worker({ work: effectOnce }));
+    await settled('task-1', 'done');
+    expect(await effects()).toEqual([{ n: 1, times: 1 }]);
+  });
+});
+
+/** Ends a job as BullMQ does when it stalled too often: failed, without its processor having been called. */
+async function failInRedis(plane: TestPlane, key: string): Promise<void> {
+  const redis = new Redis(inject('redisUrl'), { maxRetriesPerRequest: null });
+  const worker = new Worker('work', null, { connection: redis, prefix: plane.prefix });
+  const job = await pollUntil(() => worker.getNextJob('token'));
+  expect(job.id).toBe(key);
+  await job.moveToFailed(new UnrecoverableError('job stalled more than allowable limit'), 'token');
+  await worker.close();
   redis.disconnect();
 }

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { ofDatabase } from '../postgres/database.ts';
 import { groupCommit } from './group-commit.ts';
 
 type Entry = { key: string; n: number };
@@ -55,7 +56,7 @@ describe('group commit', () => {
     let written = 0;
     const commit = open(async () => {
       written += 1;
-      throw Object.assign(new Error('terminating connection'), { code: '57P01' });
+      throw ofDatabase(Object.assign(new Error('terminating connection'), { code: '57P01' }));
     });
     const answers = await Promise.allSettled(Array.from({ length: 20 }, (_, n) => commit.add({ key: `k-${n}`, n })));
     expect(answers.map(({ status }) => status)).toEqual(Array.from({ length: 20 }, () => 'rejected'));

@@ -33,7 +33,8 @@ interface OpenRun {
 }
 
 /**
- * One pass over all open runs: those handed over and absent from Redis become undispatched again.
+ * One pass over all open runs: those handed over which Redis does not hold, or holds as failed, become
+ * undispatched again.
  * A finished run is never handed over again: its verdict, which removes its outbox row, is committed before Redis forgets the job.
  */
 export async function reconcileOnce(deps: ReconcileDeps, signal: AbortSignal): Promise<ReconcileResult> {
@@ -63,22 +64,23 @@ async function openRuns({ db, graceMs }: ReconcileDeps, queue: string, after: nu
 
 async function reconcilePage(deps: ReconcileDeps, queue: string, page: readonly OpenRun[]): Promise<ReconcileResult> {
   if (page.length === 0) return { checked: 0, returned: 0, lost: 0 };
-  const absent = new Set(
-    await deps.redis.absent(
-      queue,
-      page.map((run) => run.run_key),
-    ),
-  );
-  const gone = page.filter((run) => absent.has(run.run_key));
-  const lost = gone.filter((run) => run.started === 0 && run.dispatches >= mostDispatches);
-  for (const run of lost) await deps.onLost(run.run_key, queue);
-  const again = gone.filter((run) => !lost.includes(run));
+  const runs = new Map(page.map((run) => [run.run_key, run]));
+  const gone = await deps.redis.lost(queue, [...runs.keys()]);
+  const again: string[] = [];
+  let lost = 0;
+  for (const { runKey, hasFailed } of gone) {
+    const run = runs.get(runKey);
+    if (run?.started === 0 && run.dispatches >= mostDispatches) {
+      await deps.onLost(runKey, queue);
+      lost += 1;
+      continue;
+    }
+    // Failed without a verdict: it stalled too often, or Postgres was away when it died. Its id must be free to be added again.
+    if (hasFailed) await deps.redis.remove(queue, runKey);
+    again.push(runKey);
+  }
   await deps.failpoint('reconcile.before_return');
-  const returned = await returnToDispatcher(
-    deps.db,
-    again.map((run) => run.run_key),
-  );
-  return { checked: page.length, returned, lost: lost.length };
+  return { checked: page.length, returned: await returnToDispatcher(deps.db, again), lost };
 }
 
 async function returnToDispatcher(db: Database, runKeys: readonly string[]): Promise<number> {

@@ -1,6 +1,9 @@
 import { type Database, sql } from '../postgres/index.ts';
 
-/** How long rows of ended work stay. Payloads go with their runs; outbox rows went with the verdict. */
+/**
+ * How long rows of finished work stay. A dead run stays: it and its payload are all that is known of the death.
+ * Payloads go with their runs; outbox rows went with the verdict.
+ */
 export const retention = { runDays: 30, idempotencyKeyDays: 7, workerDays: 7 } as const;
 
 const batchSize = 5_000;
@@ -13,7 +16,7 @@ export async function retainOnce(db: Database): Promise<{ deleted: Record<string
       sql`
       delete from ops.job_run where run_key in (
         select run_key from ops.job_run
-        where enqueued_at < clock_timestamp() - ${retention.runDays} * interval '1 day'
+        where state = 'done' and enqueued_at < clock_timestamp() - ${retention.runDays} * interval '1 day'
           and finished_at < clock_timestamp() - ${retention.runDays} * interval '1 day'
         limit ${batchSize})`,
     ),

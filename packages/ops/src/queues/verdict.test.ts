@@ -1,12 +1,14 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { ofDatabase } from '../postgres/database.ts';
 import { AmbiguousCommit } from '../postgres/index.ts';
 import { describeFailure, ShutdownAbort } from './failure.ts';
 import { PermanentError } from './outcome.ts';
 import { afterFailure, backoffMs } from './verdict.ts';
 
 const attempt = { failures: 0, maxAttempts: 3, lastInRedis: false, backoffMs: [1_000, 5_000] };
-const withCode = (code: string) => Object.assign(new Error('x'), { code });
+const foreign = (code: string) => Object.assign(new Error('x'), { code });
+const withCode = (code: string) => ofDatabase(foreign(code));
 
 describe('the class of a failure', () => {
   it.each([
@@ -23,6 +25,7 @@ describe('the class of a failure', () => {
     ['a shutdown', new ShutdownAbort('stop'), 'infrastructure'],
     ['a commit in doubt', new AmbiguousCommit('?'), 'ambiguous'],
     ['a unique violation', withCode('23505'), 'transient'],
+    ['a refused connection of somebody else', foreign('ECONNREFUSED'), 'transient'],
   ])('of %s', (_what, thrown, expected) => {
     expect(describeFailure(thrown).class).toBe(expected);
   });

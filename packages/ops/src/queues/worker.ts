@@ -125,11 +125,7 @@ class QueueWorker implements Runnable {
       prefix,
       concurrency,
       lockMs,
-      onError: (error) =>
-        log.warn('worker_error', {
-          queue: queue.name,
-          error: { type: error.name, message: error.message, stack: '', code: null },
-        }),
+      onError: (error) => log.warn('worker_error', { queue: queue.name, error }),
       onStalled: () => instruments.stalled(),
       onCompleted: this.#deps.onCompleted,
     });
