@@ -112,10 +112,20 @@ describe('the configuration', () => {
   });
 
   it('refuses settings that contradict each other', () => {
-    expect(faultsOf({ NODE_ENV: 'production', FAILPOINT: 'distribute.before-commit' })).toHaveLength(1);
+    expect(
+      faultsOf({ NODE_ENV: 'production', DEPOSIT_MODE: 'gateway', FAILPOINT: 'distribute.before-commit' }),
+    ).toHaveLength(1);
     expect(faultsOf({ PORT: '9090' })).toEqual(['METRICS_PORT: expected another port than PORT, got 9090']);
     expect(faultsOf({ PORT: '9090', METRICS_ENABLED: 'false' })).toEqual([]);
     expect(faultsOf({ FMHL_ADMIN_PASSWORD: 'long enough' })).toHaveLength(1);
+  });
+
+  it('asks in production whether deposits are money for nothing', () => {
+    expect(faultsOf({ NODE_ENV: 'production' })).toEqual([
+      'DEPOSIT_MODE: expected gateway, or instant on purpose, when NODE_ENV is production',
+    ]);
+    for (const mode of ['gateway', 'instant'])
+      expect(faultsOf({ NODE_ENV: 'production', DEPOSIT_MODE: mode })).toEqual([]);
   });
 
   it('makes the public address one that a browser here can open', () => {

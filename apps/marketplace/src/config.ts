@@ -38,6 +38,7 @@ export function readConfig(
     ...readings.flatMap(({ fault }) => fault ?? []),
     ...missing.map(({ name }) => `${settings[name].env}: required by this command`),
     ...contradictions(values),
+    ...unsaid(values, env),
   ];
   if (lines.length > 0) throw new ConfigError(lines);
   return { ...values, publicUrl: values.publicUrl ?? publicUrlOf(values) };
@@ -81,6 +82,12 @@ function contradictions({
   if (adminPassword !== undefined && adminEmail === undefined)
     lines.push('FMHL_ADMIN_EMAIL: expected an e-mail address, as FMHL_ADMIN_PASSWORD is given');
   return lines;
+}
+
+/** What must be said in production, because its default is for trying things out: there, money for nothing. */
+function unsaid({ nodeEnv }: Config, env: Environment): string[] {
+  if (nodeEnv !== 'production' || env.DEPOSIT_MODE) return [];
+  return ['DEPOSIT_MODE: expected gateway, or instant on purpose, when NODE_ENV is production'];
 }
 
 /** `http://HOST:PORT` as a browser on this machine can open it. With port 0, ask again once the port is known. */

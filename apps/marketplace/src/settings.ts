@@ -193,7 +193,8 @@ export const settings = {
     env: 'DEPOSIT_MODE',
     schema: choice(['instant', 'gateway']),
     default: 'instant',
-    describe: 'Deposits are credited at once, or when the gateway reports them.',
+    describe:
+      'Deposits are credited at once, or when the gateway reports them; must be given when NODE_ENV is production.',
   },
   shutdownDrainMs: {
     env: 'SHUTDOWN_DRAIN_MS',
