@@ -39,7 +39,7 @@ Find Me a Hot Lead
 
   it('shows no password at a later start, nor one that was given', () => {
     const later = summary({ ...facts, admin: { created: false }, provider: undefined });
-    expect(later).toContain('Admin     exists; its password was shown at the first start');
+    expect(later).toContain('Admin     exists; lost password: npx fmhl user create-admin other@e.mail');
     expect(later).not.toContain('keep it');
     const given = summary({ ...facts, admin: { created: true }, provider: undefined });
     expect(given).toContain('admin@fmhl.example.com, with the password you gave');

@@ -45,7 +45,7 @@ function people({ email, admin, provider }: SummaryFacts): [string, string][] {
 }
 
 function adminLine(email: string, { created, password }: SummaryFacts['admin']): string {
-  if (!created) return 'exists; its password was shown at the first start';
+  if (!created) return 'exists; lost password: npx fmhl user create-admin other@e.mail';
   return password ? signInLine({ email, password }) : `${email}, with the password you gave`;
 }
 

@@ -1,9 +1,13 @@
-import type { Command } from 'commander';
+import { userInfo } from 'node:os';
+import { type Actor, openMigrator, Refusal } from '@fmhl/ops';
+import { type Command, InvalidArgumentError } from 'commander';
 import { openApp, type ReadyConfig } from '../app.ts';
-import { readProcessConfig } from '../config.ts';
-import { requireDatabase } from '../connect-faults.ts';
+import { ConfigError, readProcessConfig } from '../config.ts';
+import { requireDatabaseAt } from '../connect-faults.ts';
+import { emailAddress } from '../email-address.ts';
 import { startEmbedded } from '../embedded/index.ts';
-import { createFirstAdmin } from '../features/auth/index.ts';
+import { createAdmin } from '../features/auth/index.ts';
+import { migrationSets } from '../migrations.ts';
 
 export function userCommand(program: Command): void {
   program
@@ -11,43 +15,71 @@ export function userCommand(program: Command): void {
     .description('people who may sign in')
     .command('create-admin')
     .description(
-      'make the first administrator; its password comes from FMHL_ADMIN_PASSWORD, else one is made and shown once',
+      'make an administrator, beside those there are; also the way back when a password is lost, under another address; the password comes from FMHL_ADMIN_PASSWORD, else one is made and shown once',
     )
-    .argument('<email>')
-    .action(createAdmin);
+    .argument('<email>', 'e-mail address to sign in with', knownAsAddress)
+    .action(withAdmin);
 }
 
-async function createAdmin(email: string): Promise<void> {
+function knownAsAddress(text: string): string {
+  const read = emailAddress.safeParse(text);
+  if (read.success) return read.data;
+  throw new InvalidArgumentError('It must be an e-mail address, such as name@example.com.');
+}
+
+async function withAdmin(email: string): Promise<void> {
   const config = readProcessConfig({ adminEmail: email });
-  const embedded = await startEmbedded({
-    dataDir: config.dataDir,
-    databaseUrl: config.databaseUrl,
-    redisUrl: 'unused',
-    smtpUrl: 'unused',
-  });
-  const ready: ReadyConfig = {
-    ...config,
-    databaseUrl: embedded.databaseUrl,
-    redisUrl: 'redis://unused',
-    smtpUrl: '',
-    tokenKey: '',
-    logLevel: 'error',
-  };
-  const app = openApp(ready, { role: 'cli' });
+  const { dataDir, databaseUrl } = config;
+  // Only Postgres is wanted: the others count as given.
+  const embedded = await startEmbedded({ dataDir, databaseUrl, redisUrl: 'unused', smtpUrl: 'unused' });
   try {
-    await requireDatabase(app.db);
-    const { created, password } = await createFirstAdmin(
-      app.db,
-      { email, password: config.adminPassword },
-      app.authDeps,
-    );
-    if (!created) console.log('an administrator exists already; nothing was changed');
-    else
-      console.log(
-        password ? `${email} can sign in with the password ${password} (shown once)` : `${email} can sign in`,
-      );
+    await requireMigrated(embedded.databaseUrl);
+    const given = { databaseUrl: embedded.databaseUrl, redisUrl: 'redis://unused', smtpUrl: '', tokenKey: '' };
+    const password = await addAdmin(email, { ...config, ...given, logLevel: 'error' });
+    console.log(password ? `${email} can sign in with the password ${password} (shown once)` : `${email} can sign in`);
   } finally {
-    await app.close();
     await embedded.stop();
   }
+}
+
+async function requireMigrated(url: string): Promise<void> {
+  await requireDatabaseAt(url);
+  const migrations = await openMigrator({ url, sets: migrationSets }).status();
+  if (migrations.every(({ appliedAt }) => appliedAt !== undefined)) return;
+  throw new ConfigError(['the database is not at the version of this program: run `fmhl migrate` first']);
+}
+
+async function addAdmin(email: string, config: ReadyConfig): Promise<string | undefined> {
+  const app = openApp(config, { role: 'cli' });
+  try {
+    const { password } = await createAdmin(
+      app.db,
+      { email, password: config.adminPassword, actor: whoIsHere() },
+      app.authDeps,
+    );
+    return password;
+  } catch (error) {
+    throw inWords(error, email);
+  } finally {
+    await app.close();
+  }
+}
+
+/** A refusal for the person at the terminal. */
+function inWords(error: unknown, email: string): unknown {
+  if (!(error instanceof Refusal)) return error;
+  if (error.code === 'email_taken') return new ConfigError([`${email} has an account already: name another address`]);
+  const [fault] = (error.details?.faults ?? []) as { message: string }[];
+  return new ConfigError([`FMHL_ADMIN_PASSWORD: ${fault?.message ?? error.code}`]);
+}
+
+/** The login name; a container may run under a number that has none. */
+function whoIsHere(): Actor {
+  let name = 'unknown';
+  try {
+    name = userInfo().username;
+  } catch {
+    // It stays unknown.
+  }
+  return { id: `local-${name}`, name, via: 'cli-local' };
 }

@@ -1,4 +1,4 @@
 export { openAuthorizer } from './authorizer.ts';
 export { openPasswords, type Passwords } from './passwords.ts';
 export { authRoutes } from './routes.ts';
-export { createFirstAdmin, createUser, hashChosenPassword, readablePassword } from './users.ts';
+export { createAdmin, createFirstAdmin, createUser, hashChosenPassword, readablePassword } from './users.ts';

@@ -1,5 +1,5 @@
 import { randomInt } from 'node:crypto';
-import { appendEvents, audit, type Database, systemActor, type Tx } from '@fmhl/ops';
+import { type Actor, appendEvents, audit, type Database, systemActor, type Tx } from '@fmhl/ops';
 import { normaliseEmail } from '../../email-address.ts';
 import { refuse } from '../../errors.ts';
 import type { Log } from '../../log.ts';
@@ -62,26 +62,38 @@ export async function createFirstAdmin(
   const created = await db.transaction(async (tx) => {
     await lockFirstAdmin(tx);
     if (await adminExists(tx)) return false;
-    const draft = {
-      email: email.trim(),
-      passwordHash,
-      displayName: 'Administrator',
-      role: 'admin',
-      emailVerified: true,
-    } as const;
-    const userId = await createUser(tx, draft, deps);
-    if (userId === undefined) throw refuse('email_taken');
-    await audit(tx, {
-      actor: systemActor,
-      action: 'user.created',
-      targetType: 'user',
-      targetId: userId,
-      details: { role: 'admin' },
-    });
+    await insertAdmin(tx, { email, passwordHash, actor: systemActor }, deps);
     return true;
   });
   if (!created) return { created };
   return password === undefined ? { created, password: chosen } : { created };
+}
+
+/**
+ * Adds an admin beside those there are, for a person who may write to the database. Answers the password when it made one.
+ * Refuses `validation_failed` for a weak password and `email_taken`.
+ */
+export async function createAdmin(
+  db: Database,
+  { email, password, actor }: { email: string; password?: string | undefined; actor: Actor },
+  deps: { passwords: Passwords; log: Log },
+): Promise<{ password?: string }> {
+  const chosen = password ?? readablePassword();
+  const passwordHash = await hashChosenPassword({ password: chosen, email }, deps);
+  await db.transaction((tx) => insertAdmin(tx, { email, passwordHash, actor }, deps));
+  return password === undefined ? { password: chosen } : {};
+}
+
+async function insertAdmin(
+  tx: Tx,
+  { email, passwordHash, actor }: { email: string; passwordHash: string; actor: Actor },
+  deps: { log: Log },
+): Promise<void> {
+  const whoTheyAre = { displayName: 'Administrator', role: 'admin', emailVerified: true } as const;
+  const userId = await createUser(tx, { email: email.trim(), passwordHash, ...whoTheyAre }, deps);
+  if (userId === undefined) throw refuse('email_taken');
+  const details = { role: 'admin' };
+  await audit(tx, { actor, action: 'user.created', targetType: 'user', targetId: userId, details });
 }
 
 /** Letters and digits that no one mistakes for another when typing them over. */

@@ -1,0 +1,65 @@
+import { execFile } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { sql } from '@fmhl/ops';
+import { createTestDatabase } from '@fmhl/ops/testing';
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { openTestWorld, type TestWorld } from '../testing/world.ts';
+
+let world: TestWorld;
+beforeAll(async () => {
+  world = await openTestWorld();
+});
+afterAll(() => world.close());
+
+const program = fileURLToPath(new URL('../cli.ts', import.meta.url));
+
+function createAdmin(email: string, env: Record<string, string> = {}) {
+  const { PATH } = process.env;
+  return new Promise<{ code: number | null; out: string; err: string }>((resolve) => {
+    const child = execFile(
+      process.execPath,
+      [program, 'user', 'create-admin', email],
+      { env: { PATH, DATABASE_URL: world.url, ...env } },
+      (_error, out, err) => resolve({ code: child.exitCode, out, err: err.trim() }),
+    );
+  });
+}
+
+describe('fmhl user create-admin', () => {
+  it('adds an administrator, and later others: the way back for who lost the password of the first', async () => {
+    const first = await createAdmin('first@example.com');
+    expect(first).toMatchObject({
+      code: 0,
+      out: expect.stringMatching(/^first@example\.com can sign in with the password \S{23} \(shown once\)\n$/),
+    });
+    const second = await createAdmin('second@example.com', { FMHL_ADMIN_PASSWORD: 'tangerine-lamp-42' });
+    expect(second).toEqual({ code: 0, out: 'second@example.com can sign in\n', err: '' });
+    expect(await createAdmin('First@example.com')).toEqual({
+      code: 1,
+      out: '',
+      err: 'fmhl: First@example.com has an account already: name another address',
+    });
+    const { rows } = await world.db.query(sql`
+      select u.email, a.via, a.action from identity.users u join ops.audit_log a on a.target_id = u.id::text order by u.email`);
+    expect(rows).toEqual(
+      ['first@example.com', 'second@example.com'].map((email) => ({ email, via: 'cli-local', action: 'user.created' })),
+    );
+  }, 30_000);
+
+  it('names its argument when that is no address', async () => {
+    const bad = await createAdmin('nobody');
+    expect(bad).toMatchObject({ code: 1, err: expect.stringContaining("argument 'email'") });
+    expect(bad.err).not.toContain('FMHL_ADMIN_EMAIL');
+    expect(bad.err.split('\n')).toHaveLength(1);
+  }, 30_000);
+
+  it('asks for the migrations first', async () => {
+    const empty = await createTestDatabase({ adminUrl: inject('databaseUrl') });
+    expect(await createAdmin('root@example.com', { DATABASE_URL: empty.url })).toEqual({
+      code: 1,
+      out: '',
+      err: 'fmhl: the database is not at the version of this program: run `fmhl migrate` first',
+    });
+    await empty.drop();
+  }, 30_000);
+});
