@@ -84,7 +84,10 @@ describe('registration', () => {
     }
     expect(await count(sql`select from identity.users where email_norm = 'ada@example.com'`)).toBe(1);
     expect(await count(sql`select from provider where company = 'Impostor'`)).toBe(0);
-    expect(await count(sql`select from email where lower(to_address) = 'ada@example.com'`)).toBe(2);
+    const { rows } = await world.db.query(
+      sql`select template from email where lower(to_address) = 'ada@example.com' order by created_at`,
+    );
+    expect(rows).toEqual([{ template: 'welcome' }, { template: 'account_known' }]);
     await signIn('ada@example.com');
   });
 

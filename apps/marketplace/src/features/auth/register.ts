@@ -22,7 +22,7 @@ export interface RegisterDeps {
 
 /**
  * Adds a provider who waits for verification, and welcomes them by mail. For a known address nothing changes but that its
- * owner gets the mail, so that the answer tells nobody who has an account. Refuses `validation_failed` for a weak password.
+ * owner is told by mail, so that the answer tells nobody who has an account. Refuses `validation_failed` for a weak password.
  */
 export async function register(
   input: { email: string; password: string; company: string; tz: string },
@@ -35,7 +35,7 @@ export async function register(
     const userId = await createUser(tx, draft, deps);
     if (userId === undefined) return remindOwner(tx, normaliseEmail(email), deps.now());
     await deps.createProvider(tx, { userId, company, tz, status: 'pending' });
-    await welcome(tx, { userId, to: email, dedupeKey: `welcome:${userId}` });
+    await mailTo(tx, { template: 'welcome', userId, to: email, dedupeKey: `welcome:${userId}` });
   });
 }
 
@@ -43,13 +43,13 @@ export async function register(
 async function remindOwner(tx: Tx, emailNorm: string, now: Date): Promise<void> {
   const owner = await userByEmail(tx, emailNorm);
   if (owner?.status !== 'active') return;
-  const dedupeKey = `welcome:${owner.id}:${now.toISOString().slice(0, 10)}`;
-  await welcome(tx, { userId: owner.id, to: owner.email, dedupeKey });
+  const dedupeKey = `account_known:${owner.id}:${now.toISOString().slice(0, 10)}`;
+  await mailTo(tx, { template: 'account_known', userId: owner.id, to: owner.email, dedupeKey });
 }
 
-async function welcome(
+async function mailTo(
   tx: Tx,
-  { userId, to, dedupeKey }: { userId: string; to: string; dedupeKey: string },
+  { userId, ...mail }: { template: 'welcome' | 'account_known'; userId: string; to: string; dedupeKey: string },
 ): Promise<void> {
-  await queueMail(tx, { template: 'welcome', variables: {}, to, dedupeKey, related: { type: 'user', id: userId } });
+  await queueMail(tx, { ...mail, variables: {}, related: { type: 'user', id: userId } });
 }

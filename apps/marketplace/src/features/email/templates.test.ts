@@ -12,6 +12,7 @@ const id = '0198c0de-0000-7000-8000-000000000001';
 const samples: { [Name in TemplateName]: VariablesOf<Name> } = {
   lead_confirm: { lead_id: id, nonce: 2, niche_name: 'Roofing & <Gutters>' },
   welcome: {},
+  account_known: {},
   new_lead: { assignment_id: id, niche_name: 'Roofing & <Gutters>', level_name: 'Select', price_cents: 2800 },
   deposit_receipt: { payment_id: id, amount_cents: 10_000, balance_after_cents: 123_456 },
   low_balance: { balance_cents: 1250, threshold_cents: 5000 },

@@ -57,6 +57,19 @@ const welcome = template({
   }),
 });
 
+const account_known = template({
+  version: 1,
+  variables: z.strictObject({}),
+  write: (_variables, { publicUrl }) => ({
+    subject: 'You have an account already',
+    paragraphs: [
+      'Someone asked for a provider account with this address, which has one. Nothing was changed.',
+      'If it was you, sign in with the password you chose; if not, ignore this mail.',
+    ],
+    link: { label: 'Sign in', url: `${publicUrl}/` },
+  }),
+});
+
 const new_lead = template({
   version: 1,
   variables: z.strictObject({
@@ -131,6 +144,7 @@ const subscriptions_resumed = template({
 export const templates = {
   lead_confirm,
   welcome,
+  account_known,
   new_lead,
   deposit_receipt,
   low_balance,
