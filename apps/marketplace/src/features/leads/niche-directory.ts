@@ -15,17 +15,28 @@ export interface IntakeNiche {
 }
 
 export interface NicheDirectory {
-  find(slug: string): Promise<IntakeNiche | undefined>;
+  /** Looks again before it answers that there is no such niche, or that its consent text is older than `consentVersion`. */
+  find(slug: string, consentVersion?: number): Promise<IntakeNiche | undefined>;
   /** Slugs that can be asked for, in order. */
   activeSlugs(): Promise<string[]>;
 }
 
 const freshForMs = 2_000;
+/** Wrong slugs and versions read the niches once in this time at most. */
+const lookAgainAfterMs = 100;
 
-/** All niches, read at most every 2 s: a change of a form or a consent text is seen that much later. Niches are tens, not thousands. */
+/** All niches, read every 2 s: a change of a form is seen that much later, a new niche or consent text when it is first asked for. Niches are tens, not thousands. */
 export function openNicheDirectory(db: Queryable, now: () => number = Date.now): NicheDirectory {
   let readAt = Number.NEGATIVE_INFINITY;
+  let lookedAgainAt = Number.NEGATIVE_INFINITY;
   let niches: Promise<Map<string, IntakeNiche>> | undefined;
+  const lookAgain = () => {
+    if (now() - lookedAgainAt >= lookAgainAfterMs) {
+      lookedAgainAt = now();
+      niches = undefined;
+    }
+    return all();
+  };
   const all = () => {
     if (niches === undefined || now() - readAt >= freshForMs) {
       readAt = now();
@@ -37,7 +48,11 @@ export function openNicheDirectory(db: Queryable, now: () => number = Date.now):
     return niches;
   };
   return {
-    find: async (slug) => (await all()).get(slug),
+    async find(slug, consentVersion = 0) {
+      const known = (await all()).get(slug);
+      if (known && known.consentVersion >= consentVersion) return known;
+      return (await lookAgain()).get(slug);
+    },
     activeSlugs: async () => {
       const active = [...(await all()).values()].filter((niche) => niche.status === 'active');
       return active.map((niche) => niche.slug).sort();

@@ -40,8 +40,8 @@ export async function submitLead(
   deps: SubmitDeps,
 ): Promise<{ lead: LeadAccepted; replayed: boolean }> {
   const { submission } = input;
-  if (submission.website) return { lead: accepted(randomUUID()), replayed: false };
-  const niche = await deps.niches.find(submission.niche);
+  if (submission.website) return { lead: accepted(decoyId(input)), replayed: false };
+  const niche = await deps.niches.find(submission.niche, submission.consent.version);
   if (!niche) throw fault('niche', `must be one of: ${(await deps.niches.activeSlugs()).slice(0, 50).join(', ')}`);
   const claim = claimOf(input, niche);
   const lead = newLead(input, niche, claim);
@@ -66,6 +66,13 @@ export async function submitLead(
 
 function accepted(id: string): LeadAccepted {
   return { id, status: 'pending_confirmation' };
+}
+
+/** For a form that only a program fills in: an id of the right form, the same for the same key. */
+function decoyId({ key, submission }: SubmitInput): string {
+  if (key === undefined) return randomUUID();
+  const hex = createHash('sha256').update(`${submission.niche}:${key}`).digest('hex');
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-4${hex.slice(13, 16)}-a${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
 }
 
 /** An idempotency key and what was asked under it. */
