@@ -5,8 +5,10 @@ export function normaliseEmail(text: string): string {
   return text.normalize('NFKC').trim().toLowerCase();
 }
 
+const expected = 'must be an e-mail address, such as name@example.com';
+
 /**
  * An address as people type it, at most 254 characters. Line ends, NUL and characters outside printable ASCII are refused:
  * mail headers are made of it.
  */
-export const emailAddress = z.string().trim().max(254).pipe(z.email());
+export const emailAddress = z.string(expected).trim().max(254, expected).pipe(z.email(expected));

@@ -104,7 +104,7 @@ function adjustmentRoute(app: FastifyInstance, deps: BillingRouteDeps): void {
     schema: {
       tags: ['billing'],
       summary: 'Add or take money by hand',
-      params: z.strictObject({ id: z.uuid() }),
+      params: z.strictObject({ id: z.uuid('must be a UUID') }),
       body: adjustmentRequest,
       response: { 201: adjustmentResponse },
     },

@@ -16,7 +16,7 @@ export function distributionRoutes(app: FastifyInstance, { db }: { db: Database 
     schema: {
       tags: ['leads'],
       summary: 'The attempts to sell a lead, with the trace of their decisions',
-      params: z.strictObject({ id: z.uuid() }),
+      params: z.strictObject({ id: z.uuid('must be a UUID') }),
       response: {
         200: z.object({ items: z.array(runView), pagination: z.object({ limit: z.int(), next_cursor: z.null() }) }),
       },

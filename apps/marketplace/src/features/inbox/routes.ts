@@ -18,7 +18,7 @@ export interface InboxRouteDeps {
   readonly log: Log;
 }
 
-const params = z.strictObject({ id: z.uuid() });
+const params = z.strictObject({ id: z.uuid('must be a UUID') });
 
 /** The provider's inbox: the leads they bought, and nothing of who else did. */
 export function inboxRoutes(app: FastifyInstance, deps: InboxRouteDeps): void {

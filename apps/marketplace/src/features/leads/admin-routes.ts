@@ -1,8 +1,7 @@
-import { type Actor, audit, type Database, write } from '@fmhl/ops';
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { audit, type Database, write } from '@fmhl/ops';
+import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
-import { staff } from '../../access.ts';
-import { refuse } from '../../errors.ts';
+import { actorOf, staff } from '../../access.ts';
 import type { Log } from '../../log.ts';
 import type { ProductMetrics } from '../../metrics.ts';
 import { distribution, leadDetail, leadList, leadParams, leadQuery, rejection, reviewed, sold } from './contract.ts';
@@ -118,9 +117,4 @@ function distributeRoute(app: FastifyInstance, { db }: AdminLeadDeps): void {
         return { status: 200, body: { status, changed, job_id: jobId } };
       }),
   });
-}
-
-function actorOf(request: FastifyRequest): Actor {
-  if (!request.authorization) throw refuse('no_session');
-  return request.authorization.actor;
 }

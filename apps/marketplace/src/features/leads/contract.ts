@@ -17,7 +17,7 @@ export type LeadStatus = z.infer<typeof leadStatus>;
 
 export const riskFlag = z.enum(['duplicate', 'disposable', 'ip_many']);
 
-export const leadParams = z.strictObject({ id: z.uuid() });
+export const leadParams = z.strictObject({ id: z.uuid('must be a UUID') });
 
 const utm = z.strictObject({
   source: cleanLine(0, 100).optional(),
@@ -26,6 +26,8 @@ const utm = z.strictObject({
   term: cleanLine(0, 100).optional(),
   content: cleanLine(0, 100).optional(),
 });
+
+const consentExpected = 'is required: { version }, of the consent text that was agreed to';
 
 export const leadSubmission = z.strictObject({
   niche: cleanLine(1, 64).describe('Slug of the niche.'),
@@ -36,7 +38,12 @@ export const leadSubmission = z.strictObject({
     .regex(/^\d{5}(-\d{4})?$/, 'must be a US ZIP code, such as 94107')
     .optional(),
   form: z.record(z.string().max(64), z.unknown()).describe("Answers to the fields of the niche's form."),
-  consent: z.strictObject({ version: z.int().min(1) }).describe('Version of the consent text that was agreed to.'),
+  consent: z
+    .strictObject(
+      { version: z.int().min(1) },
+      { error: ({ input }) => (input === undefined ? consentExpected : undefined) },
+    )
+    .describe('Version of the consent text that was agreed to.'),
   source: cleanLine(1, 100).optional(),
   campaign: cleanLine(1, 100).optional(),
   utm: utm.optional(),

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { sql } from '@fmhl/ops';
 import type { FastifyInstance } from 'fastify';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { openTestServer } from '../../testing/http.ts';
 import { openTestWorld, type TestWorld } from '../../testing/world.ts';
 import { publicLeadRoutes } from './index.ts';
@@ -198,6 +198,22 @@ describe('a submitted lead', () => {
     expect(answer.statusCode).toBe(202);
     expect(answer.json()).toEqual({ id: expect.stringMatching(/^[0-9a-f-]{36}$/), status: 'pending_confirmation' });
     expect(await countsOf(world.db)).toEqual(before);
+    const ask = async (key: string) =>
+      (await submit({ ...submission(), website: 'x' }, { 'idempotency-key': key })).json<{ id: string }>().id;
+    expect(await ask('the-first-key')).toBe(await ask('the-first-key'));
+    expect(await ask('the-first-key')).not.toBe(await ask('another-key'));
+    expect(await ask('the-first-key')).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-a[0-9a-f]{3}-[0-9a-f]{12}$/);
+  });
+
+  it('may be of a niche or a consent text made a moment ago', async () => {
+    expect((await submit(submission())).statusCode).toBe(202);
+    niche = await makeNiche();
+    expect((await submit(submission())).statusCode).toBe(202);
+    await world.db.query(sql`update niche set consent_version = 2 where id = ${niche.id}`);
+    // What is new is looked for ten times a second at most.
+    await vi.waitFor(async () =>
+      expect((await submit({ ...submission(), consent: { version: 2 } })).statusCode).toBe(202),
+    );
   });
 });
 
@@ -257,6 +273,8 @@ describe('bad input', () => {
   const json = (change: (body: Record<string, unknown>) => unknown) => () => JSON.stringify(change(submission()));
   const nested = (depth: number) => `${'{"a":'.repeat(depth)}1${'}'.repeat(depth)}`;
   const cases: [string, number, () => string, RegExp?][] = [
+    ['no consent', 400, json(({ consent: _consent, ...body }) => body), /is required: \{ version \}/],
+    ['an address without @', 400, json((body) => ({ ...body, email: 'jane' })), /such as name@example.com/],
     ['an unknown niche', 400, json((body) => ({ ...body, niche: 'no-such' })), /must be one of: .*niche-/],
     ['a bad e-mail address', 400, json((body) => ({ ...body, email: 'jane.canary@' })), /body\.email/],
     [

@@ -36,7 +36,7 @@ async function traceOf(id: string) {
     select status, version, sale_no,
            (select array_agg(type order by id) from ops.event_outbox where aggregate_id = lead.id::text) as events,
            (select array_agg(action order by seq) from ops.audit_log where target_id = lead.id::text) as audited,
-           (select array_agg(run_key order by enqueued_at) from ops.job_run where run_key like 'distribute-' || lead.id || '-%') as jobs
+           (select array_agg(run_key::text order by enqueued_at) from ops.job_run where run_key like 'distribute-' || lead.id || '-%') as jobs
     from lead where id = ${id}`);
   return rows[0];
 }
@@ -142,7 +142,9 @@ describe('what can be decided in which state', () => {
       ['distribute', { memo }],
     ] as const) {
       expect((await act(randomUUID(), action, body)).statusCode).toBe(404);
-      expect((await act('not-an-id', action, body)).statusCode).toBe(400);
+      expect((await act('not-an-id', action, body)).json()).toMatchObject({
+        details: { faults: [{ at: 'params.id', message: 'must be a UUID' }] },
+      });
     }
     expect((await get(`/admin/leads/${randomUUID()}`)).statusCode).toBe(404);
   });

@@ -2,7 +2,7 @@ import { type Database, idempotencyKey, once, write } from '@fmhl/ops';
 import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { z } from 'zod';
-import { staff } from '../../access.ts';
+import { actorOf, staff } from '../../access.ts';
 import { refuse } from '../../errors.ts';
 import type { Log } from '../../log.ts';
 import { cutPage, decodeCursor, momentCursor, pageOf, pageQuery } from '../../paging.ts';
@@ -15,7 +15,6 @@ import {
   subscription,
 } from './contract.ts';
 import { createProviderAccount, presentProvider } from './providers.ts';
-import { actorOf } from './provider-routes.ts';
 import { listProviders, listSubscriptions } from './queries.ts';
 import { subscribe } from './subscribe.ts';
 import { viewProvider, viewSubscription } from './views.ts';
@@ -27,7 +26,7 @@ export interface AdminProviderRouteDeps {
 }
 
 const tags = ['providers'];
-const idParams = z.strictObject({ id: z.uuid() });
+const idParams = z.strictObject({ id: z.uuid('must be a UUID') });
 const providerQuery = pageQuery.extend({ status: providerCard.shape.status.optional() });
 const reading = { access: staff('provider.read') };
 const writing = { access: staff('provider.write') };

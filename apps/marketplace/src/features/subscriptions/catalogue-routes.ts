@@ -2,7 +2,7 @@ import { type Database, write } from '@fmhl/ops';
 import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { z } from 'zod';
-import { staff } from '../../access.ts';
+import { actorOf, staff } from '../../access.ts';
 import { cutPage, decodeCursor, pageOf, pageQuery } from '../../paging.ts';
 import { changeLevel, changeNiche, createLevel, createNiche, type RequeueApproved } from './catalogue.ts';
 import { listLevels, listNiches } from './catalogue-queries.ts';
@@ -14,7 +14,7 @@ import {
   level,
   niche,
 } from './contract.ts';
-import { actorOf, levelCursor, levelQuery } from './provider-routes.ts';
+import { levelCursor, levelQuery } from './provider-routes.ts';
 import { slugCursor } from './public-routes.ts';
 import { viewLevel, viewNiche } from './views.ts';
 
@@ -24,7 +24,7 @@ export interface CatalogueRouteDeps {
 }
 
 const tags = ['catalogue'];
-const idParams = z.strictObject({ id: z.uuid() });
+const idParams = z.strictObject({ id: z.uuid('must be a UUID') });
 // Whoever reviews leads reads the names and terms of the catalogue.
 const reading = { access: staff('lead.read') };
 const writing = { access: staff('catalogue.write') };

@@ -1,9 +1,8 @@
-import { type Actor, type Database, write } from '@fmhl/ops';
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { type Database, write } from '@fmhl/ops';
+import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { z } from 'zod';
-import { provider } from '../../access.ts';
-import { refuse } from '../../errors.ts';
+import { actorOf, provider } from '../../access.ts';
 import type { Log } from '../../log.ts';
 import { cutPage, decodeCursor, momentCursor, pageOf, pageQuery } from '../../paging.ts';
 import { listLevels } from './catalogue-queries.ts';
@@ -29,7 +28,7 @@ export interface ProviderRouteDeps {
 
 const tags = ['provider'];
 const config = { access: provider };
-const idParams = z.strictObject({ id: z.uuid() });
+const idParams = z.strictObject({ id: z.uuid('must be a UUID') });
 export const levelCursor = z.tuple([z.string().regex(/^[a-z0-9-]{1,64}$/), z.int().min(0).max(1000)]);
 export const levelQuery = pageQuery.extend({
   niche: z
@@ -44,11 +43,6 @@ export function providerRoutes(app: FastifyInstance, deps: ProviderRouteDeps): v
   levelRoute(app, deps);
   subscriptionListRoutes(app, deps);
   subscriptionChangeRoutes(app, deps);
-}
-
-export function actorOf(request: FastifyRequest): Actor {
-  if (!request.authorization) throw refuse('no_session');
-  return request.authorization.actor;
 }
 
 function profileRoutes(app: FastifyInstance, { db, setLowBalance }: ProviderRouteDeps): void {
