@@ -4,6 +4,9 @@ import type { Logger } from '../logging/index.ts';
 import { databaseFailure } from '../postgres/index.ts';
 import { Refusal, refuse, statusTexts } from '../refusals/index.ts';
 
+/** Status of a request whose caller hung up before the answer: nobody reads it, but metrics and logs count it. */
+export const callerGone = 499;
+
 /** Answers any thrown value in the one shape: `{ error, code, correlation_id, details? }`. Only faults of ours are logged. */
 export function answerError(thrown: unknown, request: FastifyRequest, reply: FastifyReply, log: Logger): FastifyReply {
   const refusal = asRefusal(thrown, request);
@@ -12,20 +15,24 @@ export function answerError(thrown: unknown, request: FastifyRequest, reply: Fas
   }
   const retryAfter = refusal.details?.retry_after_s ?? (refusal.status === 503 ? 5 : undefined);
   if (typeof retryAfter === 'number') reply.header('retry-after', String(retryAfter));
+  const problem = problemOf(refusal, request.running?.current.correlationId);
   return reply
     .code(refusal.status)
+    .header('x-correlation-id', problem.correlation_id)
     .type('application/json; charset=utf-8')
     .serializer(JSON.stringify)
-    .send({
-      error: statusTexts[refusal.status] ?? 'Error',
-      code: refusal.code,
-      correlation_id: request.running?.current.correlationId ?? randomUUID(),
-      ...(refusal.details && { details: refusal.details }),
-    });
+    .send(problem);
+}
+
+/** The one shape of errors. */
+export function problemOf({ status, code, details }: Refusal, correlationId: string = randomUUID()) {
+  return { error: statusTexts[status] ?? 'Error', code, correlation_id: correlationId, ...(details && { details }) };
 }
 
 function asRefusal(thrown: unknown, request: FastifyRequest): Refusal {
   if (thrown instanceof Refusal) return thrown;
+  // Half a body ends in ECONNRESET, which is no fault of ours.
+  if (request.raw.aborted) return new Refusal('caller_gone', callerGone);
   if (databaseFailure(thrown) !== undefined) return refuse('database_unavailable');
   return fromFastify(thrown as FastifyError, request) ?? refuse('internal');
 }
@@ -37,6 +44,9 @@ function fromFastify(error: FastifyError, request: FastifyRequest): Refusal | un
     return refuse('too_large', { limit_bytes: request.routeOptions.bodyLimit });
   }
   if (error.code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') return refuse('media_type');
+  if (error.code === 'FST_ERR_BAD_URL' || error.code === 'FST_ERR_MAX_PARAM_LENGTH') {
+    return refuse('validation_failed', { faults: [{ at: 'path', message: 'is not a path of this API' }] });
+  }
   const status = error.statusCode ?? 500;
   if (status >= 400 && status < 500)
     return refuse('validation_failed', { faults: [{ at: 'body', message: 'must be JSON' }] });

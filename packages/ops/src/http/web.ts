@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { acceptCorrelationId, type Logger, RunningContext } from '../logging/index.ts';
 import type { Metrics } from '../metrics/index.ts';
 import { Refusal } from '../refusals/index.ts';
 import { type Access, type Authorization, type Authorize, checkAccess } from './access.ts';
-import { answerError } from './problem.ts';
+import { answerError, callerGone } from './problem.ts';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -14,6 +14,8 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** Ids of this request, for logs and for what it causes. */
     running: RunningContext;
+    /** Clock of `performance.now()` at its begin; undefined once it is recorded. */
+    begunAt: number | undefined;
     /** Set on every route that is not public. */
     authorization: Authorization | undefined;
   }
@@ -37,15 +39,18 @@ export function web(app: FastifyInstance, options: WebOptions): void {
   const { authorize, now = () => new Date() } = options;
   app.decorateRequest('authorization', undefined);
   app.decorateRequest('running');
+  app.decorateRequest('begunAt', undefined);
   app.addHook('onRoute', (route) => {
     if (route.config?.access === undefined)
       throw new TypeError(`route ${String(route.method)} ${route.url} names no access`);
   });
   app.addHook('onRequest', (request, reply, next) => {
+    request.begunAt = performance.now();
     request.running = contextOf(request);
     reply.header('x-correlation-id', request.running.current.correlationId);
     request.running.run(next);
   });
+  recordRequests(app, options);
   app.addHook('onRequest', async (request) => {
     const access = request.routeOptions.config.access ?? 'public';
     if (access === 'public') return;
@@ -60,7 +65,6 @@ export function web(app: FastifyInstance, options: WebOptions): void {
   app.addHook('onSend', async (request, reply) => {
     reply.header('x-correlation-id', request.running.current.correlationId);
   });
-  recordRequests(app, options);
   app.setErrorHandler((error, request, reply) => answerError(error, request, reply, options.log));
   app.setNotFoundHandler((request, reply) => answerError(new Refusal('not_found', 404), request, reply, options.log));
 }
@@ -76,9 +80,11 @@ function contextOf(request: FastifyRequest): RunningContext {
 
 function recordRequests(app: FastifyInstance, { log, metrics }: WebOptions): void {
   const durations = metrics.histogram('http_request_duration_ms');
-  const record = (request: FastifyRequest, reply: FastifyReply, status: number) => {
+  const record = (request: FastifyRequest, status: number, bytes: number) => {
+    if (request.begunAt === undefined) return;
     const route = request.routeOptions.url ?? 'unmatched';
-    const durationMs = reply.elapsedTime;
+    const durationMs = performance.now() - request.begunAt;
+    request.begunAt = undefined;
     durations.labels({ method: request.method, route, status: String(status) }).observe(durationMs);
     if (status < 500 && /^\/(health|metrics)/.test(route)) return;
     const metadata = () => ({
@@ -86,7 +92,7 @@ function recordRequests(app: FastifyInstance, { log, metrics }: WebOptions): voi
       route,
       status,
       duration_ms: Math.round(durationMs),
-      bytes: Number(reply.getHeader('content-length') ?? 0),
+      bytes,
       ...clientCorrelation(request),
     });
     request.running.run(() => {
@@ -94,9 +100,15 @@ function recordRequests(app: FastifyInstance, { log, metrics }: WebOptions): voi
       else log.info('http_request', metadata());
     });
   };
-  app.addHook('onResponse', async (request, reply) => record(request, reply, reply.statusCode));
-  app.addHook('onRequestAbort', async (request) => {
-    request.running.run(() => log.info('http_request', { route: request.routeOptions.url, status: 499 }));
+  // Fastify's own hook tells of a caller who hangs up before the body was read, and of no other.
+  app.addHook('onRequest', (request, { raw }, next) => {
+    raw.once('close', () => {
+      if (!raw.writableFinished) record(request, callerGone, 0);
+    });
+    next();
+  });
+  app.addHook('onResponse', async (request, reply) => {
+    record(request, reply.statusCode, Number(reply.getHeader('content-length') ?? 0));
   });
 }
 
