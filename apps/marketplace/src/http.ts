@@ -1,7 +1,7 @@
 import helmet from '@fastify/helmet';
 import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
-import { answerError, jsonBody, probes, Refusal, web } from '@fmhl/ops';
+import { answerError, jsonBody, probes, Refusal, serverErrors, web } from '@fmhl/ops';
 import fastJsonStringify from 'fast-json-stringify';
 import fastify, { type FastifyInstance, type FastifySerializerCompiler } from 'fastify';
 import { validatorCompiler } from 'fastify-type-provider-zod';
@@ -28,7 +28,14 @@ export interface HttpExtras {
 
 /** Builds the HTTP server of the role api: everything under `/api/v1`, its documentation, the guarded probes, the front page. */
 export async function buildHttp(app: App, { extend, pages = [] }: HttpExtras = {}): Promise<FastifyInstance> {
-  const server = fastify({ bodyLimit, logger: false, forceCloseConnections: 'idle', requestTimeout: 30_000 });
+  const server = fastify({
+    ...serverErrors(app.log),
+    bodyLimit,
+    logger: false,
+    forceCloseConnections: 'idle',
+    requestTimeout: 30_000,
+  });
+  server.setErrorHandler((error, request, reply) => answerError(error, request, reply, app.log));
   server.setNotFoundHandler((request, reply) => answerError(new Refusal('not_found', 404), request, reply, app.log));
   await server.register(helmet, { contentSecurityPolicy: contentSecurityPolicy() });
   await documentation(server, app);

@@ -17,6 +17,7 @@ export {
   type ProbeListenerOptions,
   type ProbeOptions,
   probes,
+  serverErrors,
   web,
   type WebOptions,
   write,

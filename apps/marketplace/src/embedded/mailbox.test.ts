@@ -122,6 +122,6 @@ describe('the mailbox pages', () => {
 
   it('answer 404 to a mail that is not there', async () => {
     const { app } = await openPages();
-    expect((await app.inject('/mailbox/nothing')).statusCode).toBe(404);
+    for (const id of ['nothing', 'x'.repeat(80)]) expect((await app.inject(`/mailbox/${id}`)).statusCode).toBe(404);
   });
 });

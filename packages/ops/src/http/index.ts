@@ -10,5 +10,6 @@ export {
   probes,
 } from './probes.ts';
 export { answerError } from './problem.ts';
+export { serverErrors } from './server-errors.ts';
 export { web, type WebOptions } from './web.ts';
 export { idempotencyKey, write, type WriteOptions } from './write.ts';
