@@ -74,7 +74,7 @@ ${table(
   ],
 )}
 
-The second listener is that of \`METRICS_PORT\`. On the main one, probes and metrics answer only to \`METRICS_ALLOWED_NETWORKS\` and never
+The second listener is that of \`METRICS_PORT\`. On the main one, probes, metrics and mailbox answer only to \`METRICS_ALLOWED_NETWORKS\` and never
 through a proxy; to others they do not exist.`;
 
 function sectionsOf({ paths }: OpenApi): string[] {

@@ -109,7 +109,8 @@ export const settings = {
     env: 'METRICS_ALLOWED_NETWORKS',
     schema: networks,
     default: '127.0.0.0/8,::1/128',
-    describe: 'Comma-separated networks (CIDR) which may read the metrics.',
+    describe:
+      'Comma-separated networks (CIDR) which may read the metrics, the probes and the embedded mailbox on the main listener.',
   },
   dataDir: {
     env: 'DATA_DIR',

@@ -75,7 +75,10 @@ async function openMigrated(config: Config, embedded: Embedded): Promise<App> {
 function partsOf(app: App, embedded: Embedded): Runnable[] {
   const { mailbox } = embedded;
   const api = apiRole(app, {
-    ...(mailbox && { extend: async (server: FastifyInstance) => server.register(mailboxRoutes(mailbox)) }),
+    ...(mailbox && {
+      extend: async (server: FastifyInstance) =>
+        server.register(mailboxRoutes(mailbox, app.config.metricsAllowedNetworks)),
+    }),
     pages: mailbox ? [{ href: '/mailbox', text: 'every mail that was sent' }] : [],
   });
   const metrics = internalListener(app, { needs: ['database', 'redis'], anyPort: true });

@@ -9,6 +9,7 @@ export {
   type Authorize,
   checkAccess,
   freshForMs,
+  guardNetworks,
   idempotencyKey,
   jsonBody,
   PortTaken,

@@ -1,4 +1,5 @@
 import type {} from '@fastify/swagger';
+import { guardNetworks } from '@fmhl/ops';
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply } from 'fastify';
 import { z } from 'zod';
 import type { Mail, Mailbox } from './mailbox.ts';
@@ -6,11 +7,12 @@ import type { Mail, Mailbox } from './mailbox.ts';
 const listQuery = z.object({ to: z.string().max(320).optional() });
 
 /**
- * The mailbox to look at: `/mailbox`, `/mailbox/:id` for people, `/mailbox.json?to=` for programs. It shows every mail to everybody, so it is
- * mounted where the embedded mailbox runs and nowhere else.
+ * The mailbox to look at: `/mailbox`, `/mailbox/:id` for people, `/mailbox.json?to=` for programs. It shows every mail, so it is mounted
+ * where the embedded mailbox runs and nowhere else, and answers only to `networks`, never through a proxy.
  */
-export function mailboxRoutes(mailbox: Mailbox): FastifyPluginAsync {
+export function mailboxRoutes(mailbox: Mailbox, networks: readonly string[]): FastifyPluginAsync {
   return async (app: FastifyInstance) => {
+    guardNetworks(app, networks);
     const options = { schema: { hide: true } };
     app.get('/mailbox.json', options, async (request, reply) => {
       reply.header('cache-control', 'no-store');

@@ -95,7 +95,7 @@ describe('the mailbox pages', () => {
   async function openPages() {
     const mailbox = await openMailbox();
     const app = Fastify();
-    await app.register(mailboxRoutes(mailbox));
+    await app.register(mailboxRoutes(mailbox, ['127.0.0.0/8']));
     return { mailbox, app };
   }
 
@@ -118,6 +118,23 @@ describe('the mailbox pages', () => {
     const answer = await app.inject({ url: '/mailbox.json', query: { to: 'her+tag@example.com' } });
     expect(answer.json()).toMatchObject([{ subject: 'hers', to: 'her+tag@example.com' }]);
     expect((await app.inject('/mailbox.json')).json()).toHaveLength(2);
+  });
+
+  it('exist only for the allowed networks, and never through a proxy', async () => {
+    const { mailbox, app } = await openPages();
+    await send(mailbox);
+    const urls = ['/mailbox', '/mailbox.json', `/mailbox/${mailbox.list()[0]?.id}`];
+    const strangers = [
+      { remoteAddress: '192.0.2.7' },
+      { remoteAddress: '127.0.0.1', headers: { 'x-forwarded-for': '127.0.0.1' } },
+    ];
+    for (const url of urls) {
+      for (const stranger of strangers) {
+        const answer = await app.inject({ url, ...stranger });
+        expect([answer.statusCode, answer.json().code]).toEqual([404, 'not_found']);
+      }
+      expect((await app.inject(url)).statusCode).toBe(200);
+    }
   });
 
   it('answer 404 to a mail that is not there', async () => {

@@ -2,6 +2,7 @@ export { type Access, type Authorization, type Authorize, checkAccess, freshForM
 export { adminRoutes } from './admin.ts';
 export { jsonBody } from './json-body.ts';
 export {
+  guardNetworks,
   PortTaken,
   probeListener,
   type ProbeListener,

@@ -20,10 +20,7 @@ export interface ProbeOptions {
 /** `/health/live`, `/health/ready`, `/health`, `/health/serving` and `/metrics`, as a Fastify plugin. */
 export async function probes(app: FastifyInstance, options: ProbeOptions): Promise<void> {
   const { health, metrics, needs = ['database', 'redis'], guarded = false } = options;
-  const allows = peerCheck(options.allowedNetworks ?? ['127.0.0.0/8', '::1/128']);
-  app.addHook('onRequest', async (request, reply) => {
-    if (guarded && !(allows(request.socket.remoteAddress) && isDirect(request))) return notFound(reply);
-  });
+  if (guarded) guardNetworks(app, options.allowedNetworks);
   const route = { logLevel: 'silent' } as const;
   app.get('/health/live', route, (_, reply) => send(reply, health.live()));
   app.get('/health/ready', route, async (_, reply) => send(reply, await health.ready()));
@@ -35,6 +32,17 @@ export async function probes(app: FastifyInstance, options: ProbeOptions): Promi
       .header('content-type', metrics.contentType)
       .header('cache-control', 'no-store')
       .send(await metrics.render());
+  });
+}
+
+/**
+ * Answers 404 on every route of `app` to peers outside `networks` (CIDR ranges or addresses, default loopback) and to whatever came
+ * through a proxy. A bad network throws `RangeError`.
+ */
+export function guardNetworks(app: FastifyInstance, networks: readonly string[] = ['127.0.0.0/8', '::1/128']): void {
+  const allows = peerCheck(networks);
+  app.addHook('onRequest', async (request, reply) => {
+    if (!(allows(request.socket.remoteAddress) && isDirect(request))) return notFound(reply);
   });
 }
 
