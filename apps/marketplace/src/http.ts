@@ -1,7 +1,7 @@
 import helmet from '@fastify/helmet';
 import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
-import { answerError, jsonBody, probes, Refusal, serverErrors, web } from '@fmhl/ops';
+import { answerError, gracefulClose, jsonBody, probes, Refusal, serverErrors, web } from '@fmhl/ops';
 import fastJsonStringify from 'fast-json-stringify';
 import fastify, { type FastifyInstance, type FastifySerializerCompiler } from 'fastify';
 import { validatorCompiler } from 'fastify-type-provider-zod';
@@ -35,6 +35,7 @@ export async function buildHttp(app: App, { extend, pages = [] }: HttpExtras = {
     forceCloseConnections: 'idle',
     requestTimeout: 30_000,
   });
+  gracefulClose(server, { isDraining: () => app.ops.health.isDraining() });
   server.setErrorHandler((error, request, reply) => answerError(error, request, reply, app.log));
   server.setNotFoundHandler((request, reply) => answerError(new Refusal('not_found', 404), request, reply, app.log));
   await server.register(helmet, { contentSecurityPolicy: contentSecurityPolicy() });

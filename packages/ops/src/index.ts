@@ -9,6 +9,8 @@ export {
   type Authorize,
   checkAccess,
   freshForMs,
+  gracefulClose,
+  type GracefulCloseOptions,
   guardNetworks,
   idempotencyKey,
   jsonBody,

@@ -56,6 +56,8 @@ export interface Health {
   markStarted(): void;
   /** From now on `ready` and `serving` answer 503 `shutting_down`. */
   markDraining(): void;
+  /** True after `markDraining`. */
+  isDraining(): boolean;
 }
 
 /** Makes the health of a process, in state `starting`. Runs nothing by itself: checks run when asked. */
@@ -99,6 +101,7 @@ export function createHealth(options: HealthOptions): Health {
     markDraining() {
       phase = 'shutting_down';
     },
+    isDraining: () => phase === 'shutting_down',
   };
 }
 

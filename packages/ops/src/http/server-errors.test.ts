@@ -12,8 +12,7 @@ beforeAll(async () => {
   const log = createLogger({ level: 'info', format: 'json', ...named, destination: { write() {} } });
   app = fastify({ ...serverErrors(log), forceCloseConnections: true });
   app.post('/things/:id', async () => ({}));
-  await app.listen({ port: 0, host: '127.0.0.1' });
-  port = app.addresses()[0]?.port ?? 0;
+  port = Number(new URL(await app.listen({ port: 0, host: '127.0.0.1' })).port);
 });
 afterAll(() => app.close());
 
