@@ -24,7 +24,7 @@ export function openApp(config: ReadyConfig, options: TelemetryOptions) {
   const telemetry = openTelemetry(config, options);
   const { log, metrics } = telemetry;
   const db = openAppDatabase(config, role, telemetry);
-  const authorize = openAuthorizer({ db, now });
+  const authorize = openAuthorizer({ db, now, publicUrl: config.publicUrl });
   const ops = openPlane(config, telemetry, { db, authorize, role });
   const passwords = openPasswords();
   const deps = { db, log, metrics: bindProductMetrics(metrics), now };

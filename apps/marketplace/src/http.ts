@@ -31,6 +31,7 @@ export async function buildHttp(app: App, { extend, pages = [] }: HttpExtras = {
   const server = fastify({
     ...serverErrors(app.log),
     bodyLimit,
+    trustProxy: app.config.trustedProxies ?? false,
     logger: false,
     forceCloseConnections: 'idle',
     requestTimeout: 30_000,

@@ -112,6 +112,13 @@ export const settings = {
     describe:
       'Comma-separated networks (CIDR) which may read the metrics, the probes and the embedded mailbox on the main listener.',
   },
+  trustedProxies: {
+    env: 'TRUSTED_PROXIES',
+    schema: networks,
+    defaultMeaning: 'none',
+    describe:
+      'Comma-separated networks (CIDR) of reverse proxies whose X-Forwarded-For, -Proto and -Host are believed.',
+  },
   dataDir: {
     env: 'DATA_DIR',
     flag: '--data-dir',

@@ -24,7 +24,7 @@ beforeAll(async () => {
     tx.query(sql`insert into provider (user_id, company, tz, status) values (${userId}, ${company}, ${tz}, ${status})`);
   app = await openTestServer(world.log, {
     routes: (server) => authRoutes(server, { db: world.db, log: world.log, passwords, now, createProvider }),
-    authorize: openAuthorizer({ db: world.db, now }),
+    authorize: openAuthorizer({ db: world.db, now, publicUrl: 'https://leads.example.com' }),
   });
 });
 afterAll(async () => {
@@ -276,6 +276,13 @@ describe('a write by cookie', () => {
     }
     expect((await me(own)).statusCode).toBe(200);
     expect((await app.inject({ method: 'POST', url: '/auth/logout', headers: own })).statusCode).toBe(204);
+  });
+
+  it('may come from the public origin, which a proxy that ends TLS hides', async () => {
+    const { token } = await signIn('site@example.com');
+    const behind = { host: 'leads.example.com', origin: 'https://leads.example.com', 'x-fmhl-client': '1' };
+    const headers = { ...behind, cookie: `__Host-fmhl_session=${token}` };
+    expect((await app.inject({ method: 'POST', url: '/auth/logout', headers })).statusCode).toBe(204);
   });
 });
 

@@ -9,17 +9,20 @@ import { presentedToken } from './token.ts';
 export interface AuthorizerDeps {
   db: Database;
   now: () => Date;
+  /** Where people reach the application: its origin counts as our own, also behind a proxy that ends TLS. */
+  publicUrl: string;
 }
 
 /**
  * Answers who asks, by Bearer token or session cookie, with one indexed read. Refuses `token_invalid`, `session_expired`, and
  * `origin_refused` for a write by cookie that another site could have made.
  */
-export function openAuthorizer({ db, now }: AuthorizerDeps): Authorize {
+export function openAuthorizer({ db, now, publicUrl }: AuthorizerDeps): Authorize {
+  const { origin: publicOrigin } = new URL(publicUrl);
   return async (request) => {
     const presented = presentedToken(request);
     if (!presented) return undefined;
-    if (presented.by === 'cookie') refuseForeignWrite(request);
+    if (presented.by === 'cookie') refuseForeignWrite(request, publicOrigin);
     const session = await liveSession(db, presented.sha256, now());
     if (session) return authorizationOf(session, now());
     if (presented.by === 'bearer') throw refuse('token_invalid');
@@ -70,8 +73,9 @@ export function secondFactorOf(session: Pick<SessionRow, 'mfa_at'>, now: Date): 
 }
 
 /** Browsers send cookies along with whatever a page asks for; only our own pages have our origin and can set our header. */
-function refuseForeignWrite(request: FastifyRequest): void {
+function refuseForeignWrite(request: FastifyRequest, publicOrigin: string): void {
   if (['GET', 'HEAD', 'OPTIONS'].includes(request.method)) return;
   const { origin, 'x-fmhl-client': client } = request.headers;
-  if (origin !== `${request.protocol}://${request.host}` || client !== '1') throw refuse('origin_refused');
+  const isOurs = origin === publicOrigin || origin === `${request.protocol}://${request.host}`;
+  if (!isOurs || client !== '1') throw refuse('origin_refused');
 }
