@@ -7,6 +7,7 @@ import type { QueueDefinition } from './definition.ts';
 import type { Envelope } from './envelope.ts';
 import type { Failure } from './failure.ts';
 import type { QueueInstruments } from './instruments.ts';
+import type { Lane } from './lane.ts';
 import type { Begun } from './run-writer.ts';
 import type { StartDeps } from './start.ts';
 
@@ -29,6 +30,7 @@ export interface Delivery {
   readonly envelope: Envelope;
   readonly queue: QueueDefinition;
   readonly instruments: QueueInstruments;
+  readonly lane: Lane;
   readonly deps: ProcessDeps;
 }
 

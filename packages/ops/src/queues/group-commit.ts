@@ -2,8 +2,8 @@ import { databaseFailure } from '../postgres/index.ts';
 
 /** Entries of one statement. Larger batches only lengthen the wait of the first. */
 const largestBatch = 64;
-/** Statements under way at once: while one waits for the disk, the next gathers and is sent. */
-const mostInFlight = 2;
+/** Statements under way at once: while one runs, the next gathers. With two, each is half as full and Postgres does twice the work. */
+const mostInFlight = 1;
 
 /** Writes entries in shared commits. Each promise settles after the commit that holds its entry, with the row it gave, if any. */
 export interface GroupCommit<Entry, Row> {

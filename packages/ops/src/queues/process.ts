@@ -1,34 +1,42 @@
 import { type Job as BullJob, UnrecoverableError } from 'bullmq';
 import { RunningContext } from '../logging/index.ts';
-import type { Attempt, Delivery, ProcessDeps } from './attempt.ts';
+import { type Attempt, type Delivery, type ProcessDeps, putBack } from './attempt.ts';
+import type { Deadline } from './deadlines.ts';
 import type { QueueDefinition } from './definition.ts';
 import { endDone, endFailed, endSnoozed } from './end-attempt.ts';
 import { type Envelope, readEnvelope } from './envelope.ts';
 import { describeFailure } from './failure.ts';
 import type { JobHandler } from './handler.ts';
 import type { QueueInstruments } from './instruments.ts';
+import type { Lane } from './lane.ts';
 import { type JobOutcome, PermanentError } from './outcome.ts';
 import { checkPayload, readLargePayload } from './payload.ts';
 import { refuseStart } from './refuse-start.ts';
 import { RunningJob } from './running-job.ts';
-import { beginRun } from './start.ts';
+import { beginRun, type NoStart } from './start.ts';
 
 const defaultTimeoutMs = 60_000;
+
+/** What works on one queue. */
+export interface ProcessOptions {
+  readonly queue: QueueDefinition;
+  readonly handler: JobHandler;
+  readonly instruments: QueueInstruments;
+  readonly lane: Lane;
+}
 
 /**
  * The processor of one queue: begin → handle → verdict. Postgres decides; what is thrown only tells BullMQ what was decided.
  * It runs for every job, so it makes few objects and few promises: half of what a short job costs here is their collection.
  */
 export function createProcess(
-  queue: QueueDefinition,
-  handler: JobHandler,
-  instruments: QueueInstruments,
+  { queue, handler, instruments, lane }: ProcessOptions,
   deps: ProcessDeps,
 ): (job: BullJob<unknown>, token?: string) => Promise<unknown> {
   return (job, token) => {
     const envelope = readEnvelope(job.data);
     if (!envelope) return Promise.reject(new UnrecoverableError('not a job of this plane: no envelope'));
-    const delivery: Delivery = { job, token, envelope, queue, instruments, deps };
+    const delivery: Delivery = { job, token, envelope, queue, instruments, lane, deps };
     return contextOf(envelope).run(() => processDelivery(delivery, handler));
   };
 }
@@ -42,34 +50,80 @@ function contextOf({ meta }: Envelope): RunningContext {
   });
 }
 
+/** An attempt whose handler has ended: with an outcome, or by throwing. */
+interface Handled {
+  readonly one: Attempt;
+  readonly outcome: JobOutcome | undefined;
+  readonly thrown: unknown;
+  /** The effect and the verdict are committed already. */
+  readonly committed: boolean;
+}
+
 async function processDelivery(delivery: Delivery, handler: JobHandler): Promise<unknown> {
-  const { envelope, deps, instruments, job } = delivery;
-  const pause = deps.failpoint('worker.before_begin');
-  if (pause) await pause;
+  const { lane, deps, envelope } = delivery;
+  const turn = lane.enter();
+  if (turn) await turn;
+  let handled: Handled | NoStart;
   try {
-    const begun = await beginRun(envelope.run, deps);
-    if (typeof begun === 'string') return await refuseStart(begun, delivery);
-    const one: Attempt = { ...delivery, begun, startedAt: performance.now() };
-    instruments.started(job.timestamp + (job.delay ?? 0));
-    return await attempt(one, handler);
+    if (deps.deadlines.stopping) return await putBack(delivery, 0);
+    handled = await beginAndHandle(delivery, handler);
+  } finally {
+    lane.leave();
+  }
+  try {
+    return await (typeof handled === 'string' ? refuseStart(handled, delivery) : conclude(handled));
   } finally {
     deps.suspects.release(envelope.run);
   }
 }
 
-async function attempt(one: Attempt, handler: JobHandler): Promise<unknown> {
-  let outcome: JobOutcome | undefined;
-  let thrown: unknown;
+async function beginAndHandle(delivery: Delivery, handler: JobHandler): Promise<Handled | NoStart> {
+  const { envelope, deps, instruments, job, lane } = delivery;
+  const pause = deps.failpoint('worker.before_begin');
+  if (pause) await pause;
+  const begun = await beginRun(envelope.run, deps);
+  if (typeof begun === 'string') return begun;
+  const one: Attempt = { ...delivery, begun, startedAt: performance.now() };
+  instruments.started(job.timestamp + (job.delay ?? 0));
+  const handled = await handle(one, handler);
+  const tookMs = performance.now() - one.startedAt;
+  instruments.ended(tookMs);
+  lane.learn(tookMs);
+  return handled;
+}
+
+/** Runs the handler. Never throws: what it throws is part of the result. */
+async function handle(one: Attempt, handler: JobHandler): Promise<Handled> {
+  const { envelope, queue, begun, deps, job: bull } = one;
+  const { db, failpoint, deadlines } = deps;
+  let deadline: Deadline | undefined;
+  let job: RunningJob | undefined;
   try {
-    outcome = await handle(one, handler);
-  } catch (error) {
-    thrown = error;
+    const kind = queue.kinds[bull.name];
+    if (!kind) throw new PermanentError(`queue ${queue.name} has no kind "${bull.name}"`);
+    const body = envelope.ref ? await readLargePayload(db, envelope.run, envelope.ref.sha256) : envelope.body;
+    const payload = checkPayload(body, kind.schema);
+    const pause = failpoint('worker.before_handler');
+    if (pause) await pause;
+    deadline = deadlines.open(kind.timeoutMs ?? defaultTimeoutMs);
+    job = new RunningJob({ queue: queue.name, kind: bull.name, payload, envelope, begun, deadline, db, failpoint });
+    const outcome = await deadline.within(handler(job));
+    return { one, outcome, thrown: undefined, committed: job.committed };
+  } catch (thrown) {
+    return { one, outcome: undefined, thrown, committed: job?.committed === true };
+  } finally {
+    if (deadline) deadlines.close(deadline);
   }
-  one.instruments.ended(performance.now() - one.startedAt);
+}
+
+/** Records how the attempt ended, and tells BullMQ. */
+async function conclude({ one, outcome, thrown, committed }: Handled): Promise<unknown> {
+  // What the handler said or threw after its commit cannot undo it.
+  if (committed) return endDone(one);
   if (outcome === undefined) return endFailed(one, describeFailure(thrown));
   switch (outcome.kind) {
     case 'done':
-      return endDone(one);
+      return recordDone(one);
     case 'snooze':
       return endSnoozed(one, outcome);
     case 'retry':
@@ -79,26 +133,15 @@ async function attempt(one: Attempt, handler: JobHandler): Promise<unknown> {
   }
 }
 
-/** Runs the handler, and writes the verdict `done` when the handler has not done so with its effect. */
-async function handle(one: Attempt, handler: JobHandler): Promise<JobOutcome> {
-  const { envelope, queue, begun, deps, job: bull } = one;
-  const { db, runs, failpoint, deadlines } = deps;
-  const kind = queue.kinds[bull.name];
-  if (!kind) throw new PermanentError(`queue ${queue.name} has no kind "${bull.name}"`);
-  const body = envelope.ref ? await readLargePayload(db, envelope.run, envelope.ref.sha256) : envelope.body;
-  const payload = checkPayload(body, kind.schema);
-  const pause = failpoint('worker.before_handler');
-  if (pause) await pause;
-  const deadline = deadlines.open(kind.timeoutMs ?? defaultTimeoutMs);
-  const job = new RunningJob({ queue: queue.name, kind: bull.name, payload, envelope, begun, deadline, db, failpoint });
+/** Writes the verdict `done` of a handler that has not done so with its effect. */
+async function recordDone(one: Attempt): Promise<unknown> {
+  const { envelope, begun, deps, queue } = one;
   try {
-    const outcome = await deadline.within(handler(job));
-    if (outcome.kind !== 'done' || job.committed) return outcome;
-    const isNewest = await runs.finish({ runKey: envelope.run, started: begun.started });
+    const isNewest = await deps.runs.finish({ runKey: envelope.run, started: begun.started });
     // The verdict of another attempt stands; what this one did outside of Postgres is done all the same.
     if (!isNewest) deps.log.warn('job_fenced', { queue: queue.name, job_id: envelope.run, attempt: begun.started });
-    return outcome;
-  } finally {
-    deadlines.close(deadline);
+  } catch (error) {
+    return endFailed(one, describeFailure(error));
   }
+  return endDone(one);
 }

@@ -14,6 +14,7 @@ import type { QueueDefinition } from './definition.ts';
 import { ShutdownAbort } from './failure.ts';
 import type { JobHandler } from './handler.ts';
 import { bindInstruments } from './instruments.ts';
+import { Lane } from './lane.ts';
 import { createProcess } from './process.ts';
 import { openRunWriter, type RunWriter } from './run-writer.ts';
 import { openSuspects } from './suspects.ts';
@@ -108,19 +109,23 @@ class QueueWorker implements Runnable {
     const { db, log, metrics, prefix, lockMs, failpoint, onDeath, workerId } = this.#deps;
     const instruments = bindInstruments(metrics, queue.name);
     instruments.concurrency(concurrency);
-    const process = createProcess(queue, handler, instruments, {
-      db,
-      log,
-      workerId,
-      onDeath,
-      failpoint: (name) => failpoint(name, queue.name),
-      runs: this.#runs,
-      suspects: this.#suspects,
-      deadlines: this.#deadlines,
-      onInfrastructureFailure: () => void this.#pauseUntilBack(),
-      random: Math.random,
-    });
-    return openBullWorker(queue.name, process, {
+    const lane = new Lane({ concurrency, onWanted: (jobs) => void (worker.concurrency = jobs) });
+    const process = createProcess(
+      { queue, handler, instruments, lane },
+      {
+        db,
+        log,
+        workerId,
+        onDeath,
+        failpoint: (name) => failpoint(name, queue.name),
+        runs: this.#runs,
+        suspects: this.#suspects,
+        deadlines: this.#deadlines,
+        onInfrastructureFailure: () => void this.#pauseUntilBack(),
+        random: Math.random,
+      },
+    );
+    const worker = openBullWorker(queue.name, process, {
       connection,
       prefix,
       concurrency,
@@ -129,6 +134,7 @@ class QueueWorker implements Runnable {
       onStalled: () => instruments.stalled(),
       onCompleted: this.#deps.onCompleted,
     });
+    return worker;
   }
 
   /** Stops fetching until Postgres answers: without it, every start would only be put back. */

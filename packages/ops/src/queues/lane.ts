@@ -1,0 +1,63 @@
+/** Below this concurrency a queue is not busy enough for its commits to be shared. */
+const leastForAhead = 8;
+/** Jobs of this length or shorter are fetched ahead, in ms: for them, recording takes longer than running. */
+const shortJobMs = 5;
+/** How many times the concurrency are then in hand, most of them waiting for a commit. */
+const aheadFactor = 3;
+/** Attempts that are looked at before the first decision. */
+const samplesNeeded = 64;
+
+export interface LaneOptions {
+  /** Handlers that may run at once. */
+  readonly concurrency: number;
+  /** Told how many jobs the process should have in hand. */
+  readonly onWanted: (jobs: number) => void;
+}
+
+/**
+ * Lets as many handlers run as the queue's concurrency says, and no more; recording the end of an attempt needs no place.
+ * While jobs are short, more of them are fetched ahead, so that one commit holds the ends of many: at concurrency 32 that
+ * raised no-op jobs from 0.38 to 0.62 of bare BullMQ. Jobs that take longer are not taken from other processes.
+ */
+export class Lane {
+  readonly #concurrency: number;
+  readonly #onWanted: (jobs: number) => void;
+  readonly #waiting: (() => void)[] = [];
+  #free: number;
+  #averageMs = 0;
+  #samples = 0;
+  #isAhead = false;
+
+  constructor({ concurrency, onWanted }: LaneOptions) {
+    this.#concurrency = concurrency;
+    this.#onWanted = onWanted;
+    this.#free = concurrency;
+  }
+
+  /** Takes a place; undefined when there was one, else a promise of the next. First come, first served. */
+  enter(): Promise<void> | undefined {
+    if (this.#free > 0) {
+      this.#free -= 1;
+      return undefined;
+    }
+    return new Promise((resolve) => this.#waiting.push(resolve));
+  }
+
+  /** Gives the place to who has waited longest. */
+  leave(): void {
+    const next = this.#waiting.shift();
+    if (next) next();
+    else this.#free += 1;
+  }
+
+  /** Learns how long a handler ran, in ms. */
+  learn(handlerMs: number): void {
+    this.#samples += 1;
+    this.#averageMs += (handlerMs - this.#averageMs) / Math.min(this.#samples, samplesNeeded);
+    const isShort = this.#samples >= samplesNeeded && this.#averageMs <= shortJobMs;
+    const ahead = isShort && this.#concurrency >= leastForAhead;
+    if (ahead === this.#isAhead) return;
+    this.#isAhead = ahead;
+    this.#onWanted(ahead ? this.#concurrency * aheadFactor : this.#concurrency);
+  }
+}
