@@ -36,6 +36,8 @@ create table lead (
   rejected_at        timestamptz,
   reject_reason      text,
   sale_no            int not null default 0,
+  -- Who asked for the sale of this number.
+  sale_trigger       text not null default 'approved' check (sale_trigger = any ('{approved,admin,retry}'::text[])),
   start_ord          int,
   assigned_count     int not null default 0,
   recipient_cap      int,
@@ -58,6 +60,9 @@ create index lead_email on lead (niche_id, email_norm, created_at) where email_n
 create index lead_phone on lead (niche_id, phone_e164, created_at) where phone_e164 is not null;
 create index lead_ip on lead (ip, created_at) where ip is not null;
 create index lead_list on lead (status, created_at, id);
+create index lead_list_all on lead (created_at, id);
+create index lead_list_source on lead (source, created_at, id) where source is not null;
+create index lead_list_flagged on lead (created_at, id) where risk_flags <> '{}';
 create index lead_for_sale on lead (approved_at) where status in ('approved', 'unsold');
 create index lead_duplicates on lead (duplicate_of) where duplicate_of is not null;
 

@@ -31,7 +31,11 @@ function depsOf({ log, metrics, now }: TestWorld, db: Database): DemoWorldDeps {
     log,
     authDeps: { ...used, passwords, createProvider },
     billingDeps: { ...used, depositMode: 'instant', webhookSecret: 'x'.repeat(16) },
-    leadDeps: { ...used, tokenKey: '00'.repeat(32), readSales: async () => ({ runs: [], assignments: [] }) },
+    leadDeps: {
+      ...used,
+      tokenKey: '00'.repeat(32),
+      readSales: async () => ({ runs: [], assignments: [], truncated: false }),
+    },
   };
 }
 

@@ -13,11 +13,13 @@ import {
 } from '../../testing/subscriptions.ts';
 import { openTestWorld } from '../../testing/world.ts';
 import { distributeLead, type DistributionDeps } from './distribute.ts';
-import { readRuns, readSales } from './runs.ts';
+import { listRuns, readSales } from './runs.ts';
 
 let world: Awaited<ReturnType<typeof openTestWorld>>;
 let db: Database;
 let deps: DistributionDeps;
+
+const runsOf = async (leadId: string) => (await listRuns(db, { leadId, limit: 50 })).items;
 
 beforeAll(async () => {
   world = await openTestWorld();
@@ -94,7 +96,7 @@ describe('selling a lead', () => {
     expect(await db.transaction((tx) => distributeLead(tx, outdated, deps))).toEqual({ outcome: 'noop', assigned: 0 });
     const test = await makeLead(db, { nicheId, isTest: true });
     expect(await sellLead(db, test.id, deps)).toEqual({ outcome: 'noop', assigned: 0 });
-    expect(await readRuns(db, lead.id)).toHaveLength(1);
+    expect(await runsOf(lead.id)).toHaveLength(1);
   });
 
   it('fails for good when there is no such lead', async () => {
@@ -123,7 +125,7 @@ describe('selling a lead', () => {
     expect(jobs).toHaveLength(1);
     await buyer({ levelId }, 5_000);
     expect((await sellLead(db, lead.id, deps)).outcome).toBe('distributed');
-    const runs = await readRuns(db, lead.id);
+    const runs = await runsOf(lead.id);
     expect(runs.map(({ trigger, start_ord, outcome }) => ({ trigger, start_ord, outcome }))).toEqual([
       { trigger: 'approved', start_ord: 1, outcome: 'unsold' },
       { trigger: 'retry', start_ord: 1, outcome: 'distributed' },
@@ -139,7 +141,7 @@ describe('selling a lead', () => {
     for (let at = 0; at < 4; at += 1) {
       const lead = await makeLead(db, { nicheId });
       await sellLead(db, lead.id, deps);
-      starts.push((await readRuns(db, lead.id))[0]?.start_ord);
+      starts.push((await runsOf(lead.id))[0]?.start_ord);
     }
     expect(starts).toEqual([1, 2, 3, 1]);
   });
@@ -187,7 +189,7 @@ describe('selling a lead', () => {
     const lead = await makeLead(db, { nicheId, form: { rooms: 2 } });
     await sellLead(db, lead.id, deps);
     expect(await buyersOf(lead.id)).toEqual([one.providerId]);
-    expect((await readRuns(db, lead.id))[0]?.steps[0]).toMatchObject({ examined: 41, candidates: 1, served: 1 });
+    expect((await runsOf(lead.id))[0]?.steps[0]).toMatchObject({ examined: 41, candidates: 1, served: 1 });
   });
 });
 
@@ -207,7 +209,7 @@ describe('money', () => {
     const { rows } = await db.query(sql`
       select template from v_email where related_id = ${nth(buyers, 0).providerId} and template = 'subscriptions_paused'`);
     expect(rows).toHaveLength(1);
-    expect((await readRuns(db, lead.id))[0]?.skipped).toEqual({ insufficient_balance: 1 });
+    expect((await runsOf(lead.id))[0]?.skipped).toEqual({ insufficient_balance: 1 });
   });
 
   it('pauses the other subscriptions a buyer can no longer pay', async () => {

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { type Database, done, type Job, PermanentError } from '@fmhl/ops';
+import { type Database, done, type Job, PermanentError, sql } from '@fmhl/ops';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { makeUser } from '../../testing/auth.ts';
 import { makeCredit } from '../../testing/billing.ts';
@@ -100,6 +100,23 @@ describe('the runs of a lead', () => {
         steps: [{ ord: 1, slots: 5, candidates: 1, served: 1, paused: 0 }],
       },
     ]);
+    const page = async (query: string) =>
+      (
+        await app.inject({
+          url: `/admin/leads/${leadId}/runs?limit=2${query}`,
+          headers: signedInAs(randomUUID(), 'admin'),
+        })
+      ).json();
+    await db.query(sql`
+      insert into distribution_run (id, lead_id, sale_no, attempt, trigger, outcome, ms, correlation_id)
+      select gen_random_uuid(), ${leadId}, 2, i, 'retry', 'unsold', 1, 'test' from generate_series(1, 60) i`);
+    const first = await page('');
+    const second = await page(`&cursor=${first.pagination.next_cursor}`);
+    expect(
+      [first, second].flatMap(({ items }) => items.map(({ attempt }: { attempt: number }) => attempt)).length,
+    ).toBe(4);
+    expect(new Set([...first.items, ...second.items].map(({ id }: { id: string }) => id)).size).toBe(4);
+    expect(await readSales(db, leadId)).toMatchObject({ truncated: true, runs: { length: 50 } });
     expect((await ask(randomUUID(), 'admin')).statusCode).toBe(404);
     expect((await ask('1', 'admin')).statusCode).toBe(400);
     expect((await ask(leadId, 'provider')).statusCode).toBe(403);

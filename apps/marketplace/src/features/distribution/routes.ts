@@ -4,8 +4,9 @@ import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import { staff } from '../../access.ts';
 import { refuse } from '../../errors.ts';
+import { pageOf, pageQuery } from '../../paging.ts';
 import { runView } from './contract.ts';
-import { leadExists, readRuns } from './runs.ts';
+import { leadExists, listRuns } from './runs.ts';
 
 /** What the staff may read of sales. */
 export function distributionRoutes(app: FastifyInstance, { db }: { db: Database }): void {
@@ -17,14 +18,13 @@ export function distributionRoutes(app: FastifyInstance, { db }: { db: Database 
       tags: ['leads'],
       summary: 'The attempts to sell a lead, with the trace of their decisions',
       params: z.strictObject({ id: z.uuid('must be a UUID') }),
-      response: {
-        200: z.object({ items: z.array(runView), pagination: z.object({ limit: z.int(), next_cursor: z.null() }) }),
-      },
+      querystring: pageQuery,
+      response: { 200: pageOf(runView) },
     },
     handler: async (request) => {
       const { id } = request.params;
       if (!(await leadExists(db, id))) throw refuse('not_found');
-      return { items: await readRuns(db, id), pagination: { limit: 200, next_cursor: null } };
+      return listRuns(db, { leadId: id, ...request.query });
     },
   });
 }

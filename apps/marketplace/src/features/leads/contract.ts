@@ -141,4 +141,5 @@ export const leadDetail = leadItem.omit({ email_masked: true }).extend({
   mails: z.array(mail),
   runs: z.array(z.unknown()),
   assignments: z.array(z.unknown()),
+  truncated: z.boolean().describe('There are more duplicates, mails or runs than the first, which are shown.'),
 });

@@ -12,7 +12,15 @@ type LeadDetail = z.infer<typeof leadDetail>;
 export type ReadSales = (
   db: Queryable,
   leadId: string,
-) => Promise<{ readonly runs: readonly unknown[]; readonly assignments: readonly unknown[] }>;
+) => Promise<{
+  readonly runs: readonly unknown[];
+  readonly assignments: readonly unknown[];
+  /** There are more runs. */
+  readonly truncated: boolean;
+}>;
+
+/** Of the duplicates and mails of one lead. */
+const shownAtMost = 50;
 
 interface ItemRow {
   id: string;
@@ -42,19 +50,25 @@ const itemColumns = sql`
 
 /** One page of leads: those that wait for something oldest first, others newest first. */
 export async function listLeads(db: Queryable, query: LeadQuery): Promise<z.infer<typeof leadList>> {
-  const { limit, cursor, status } = query;
-  const oldestFirst = status === 'pending_confirmation' || status === 'pending_approval';
-  const direction = oldestFirst ? sql`asc` : sql`desc`;
-  const conditions = [...filters(query), ...(cursor === undefined ? [] : [afterCursor(cursor, oldestFirst)])];
-  const { rows } = await db.query<ItemRow>(sql`
-    select ${itemColumns} from lead l join v_niche n on n.id = l.niche_id
-    ${conditions.length > 0 ? sql`where ${join(conditions, ' and ')}` : sql``}
-    order by l.created_at ${direction}, l.id ${direction}
-    limit ${limit + 1}`);
+  const { limit } = query;
+  const { rows } = await db.query<ItemRow>(pageQuery(query));
   return cutPage(rows, limit, {
     item: (row) => ({ ...viewItem(row), email_masked: row.email && maskEmail(row.email) }),
     cursor: (row) => [row.created_text, row.id],
   });
+}
+
+/** Reads one row more than the page has. Each list follows an index: of its state, of its source, of flagged leads, or of all. */
+export function pageQuery(query: LeadQuery): Sql {
+  const { limit, cursor, status } = query;
+  const oldestFirst = status === 'pending_confirmation' || status === 'pending_approval';
+  const direction = oldestFirst ? sql`asc` : sql`desc`;
+  const conditions = [...filters(query), ...(cursor === undefined ? [] : [afterCursor(cursor, oldestFirst)])];
+  return sql`
+    select ${itemColumns} from lead l join v_niche n on n.id = l.niche_id
+    ${conditions.length > 0 ? sql`where ${join(conditions, ' and ')}` : sql``}
+    order by l.created_at ${direction}, l.id ${direction}
+    limit ${limit + 1}`;
 }
 
 function filters({ status, niche, source, flag, age }: LeadQuery): Sql[] {
@@ -62,7 +76,7 @@ function filters({ status, niche, source, flag, age }: LeadQuery): Sql[] {
     status === undefined ? undefined : sql`l.status = ${status}`,
     niche === undefined ? undefined : sql`n.slug = ${niche}`,
     source === undefined ? undefined : sql`l.source = ${source}`,
-    flag === undefined ? undefined : sql`${flag} = any(l.risk_flags)`,
+    flag === undefined ? undefined : sql`l.risk_flags <> '{}' and ${flag} = any(l.risk_flags)`,
     age === undefined ? undefined : sql`l.created_at <= now() - ${age}::int * interval '1 second'`,
   ].filter((condition) => condition !== undefined);
 }
@@ -131,8 +145,16 @@ export async function readLeadDetail(db: Queryable, leadId: string, readSales: R
   const consent = await readConsent(db, leadId);
   const duplicates = await readDuplicates(db, row);
   const mails = await readMails(db, leadId);
-  const { runs, assignments } = await readSales(db, leadId);
-  return { ...viewDetail(row), consent, duplicates, mails, runs: [...runs], assignments: [...assignments] };
+  const sales = await readSales(db, leadId);
+  return {
+    ...viewDetail(row),
+    consent,
+    duplicates: duplicates.slice(0, shownAtMost),
+    mails: mails.slice(0, shownAtMost),
+    runs: [...sales.runs],
+    assignments: [...sales.assignments],
+    truncated: sales.truncated || duplicates.length > shownAtMost || mails.length > shownAtMost,
+  };
 }
 
 function viewDetail(row: DetailRow) {
@@ -167,7 +189,8 @@ async function readConsent(db: Queryable, leadId: string): Promise<LeadDetail['c
 /** The lead it repeats, and those that repeat it. */
 async function readDuplicates(db: Queryable, { id, duplicate_of }: ItemRow): Promise<LeadDetail['duplicates']> {
   const { rows } = await db.query<{ id: string; status: LeadStatus; created_at: Date }>(sql`
-    select id, status, created_at from lead where id = ${duplicate_of} or duplicate_of = ${id} order by created_at, id limit 50`);
+    select id, status, created_at from lead where id = ${duplicate_of} or duplicate_of = ${id} order by created_at, id
+    limit ${shownAtMost + 1}`);
   return rows.map((row) => ({ ...row, created_at: row.created_at.toISOString() }));
 }
 
@@ -175,6 +198,6 @@ async function readMails(db: Queryable, leadId: string): Promise<LeadDetail['mai
   type Row = Omit<LeadDetail['mails'][number], 'created_at' | 'sent_at'> & { created_at: Date; sent_at: Date | null };
   const { rows } = await db.query<Row>(sql`
     select id, template, status, attempts, smtp_code, created_at, sent_at from v_email
-    where related_type = 'lead' and related_id = ${leadId} order by created_at, id limit 50`);
+    where related_type = 'lead' and related_id = ${leadId} order by created_at, id limit ${shownAtMost + 1}`);
   return rows.map((row) => ({ ...row, created_at: row.created_at.toISOString(), sent_at: iso(row.sent_at) }));
 }

@@ -1,7 +1,6 @@
 import { type Queryable, sql, type Tx } from '@fmhl/ops';
 import type { ProductMetrics } from '../../metrics.ts';
-import { underLead } from './correlation.ts';
-import { planSale } from './distribute-job.ts';
+import { planSales } from './distribute-job.ts';
 import { verdictWithin } from './sale.ts';
 
 interface Requeued {
@@ -13,7 +12,7 @@ interface Requeued {
 /** Puts what a paused niche kept from its sale up for it, under new sale numbers. Answers how many. */
 export async function requeueApproved(tx: Tx, nicheId: string): Promise<number> {
   const { rows } = await tx.query<Requeued>(sql`
-    update lead set sale_no = sale_no + 1, updated_at = clock_timestamp()
+    update lead set sale_no = sale_no + 1, sale_trigger = 'retry', updated_at = clock_timestamp()
     where niche_id = ${nicheId} and not is_test
       and (status = 'approved' or (status = 'unsold' and next_try_at <= clock_timestamp()))
     returning id, sale_no, correlation_id`);
@@ -42,15 +41,17 @@ export async function requeueStuck(tx: Tx, { limit }: { limit: number }): Promis
   const ids = await stuckLeads(tx, limit);
   if (ids.length === 0) return 0;
   const { rows } = await tx.query<Requeued>(sql`
-    update lead l set sale_no = l.sale_no + 1, updated_at = clock_timestamp()
+    update lead l set sale_no = l.sale_no + 1, sale_trigger = 'retry', updated_at = clock_timestamp()
     where l.id in (select l.id from lead l where l.id = any(${ids}::uuid[]) and ${isOverdue} for no key update skip locked)
     returning l.id, l.sale_no, l.correlation_id`);
   return planAll(tx, rows);
 }
 
-/** One statement each, because each job goes on under the correlation of its own lead. */
+/** Plans in one statement: a paused niche may have kept many, and its lock is held meanwhile. */
+const plannedAtOnce = 500;
+
 async function planAll(tx: Tx, leads: readonly Requeued[]): Promise<number> {
-  for (const lead of leads) await underLead(lead.correlation_id, () => planSale(tx, lead));
+  for (let at = 0; at < leads.length; at += plannedAtOnce) await planSales(tx, leads.slice(at, at + plannedAtOnce));
   return leads.length;
 }
 

@@ -4,8 +4,10 @@ import type { FastifyInstance } from 'fastify';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openTestServer, signedInAs } from '../../testing/http.ts';
 import type { LeadOverrides } from '../../testing/leads.ts';
+import { planOf } from '../../testing/plan.ts';
 import { openTestWorld, type TestWorld } from '../../testing/world.ts';
 import { adminLeadRoutes } from './index.ts';
+import { pageQuery } from './reading.ts';
 
 let world: TestWorld;
 let app: FastifyInstance;
@@ -13,7 +15,7 @@ let niche: { id: string; slug: string };
 
 beforeAll(async () => {
   world = await openTestWorld();
-  const readSales = async () => ({ runs: [], assignments: [] });
+  const readSales = async () => ({ runs: [], assignments: [], truncated: false });
   app = await openTestServer(world.log, { routes: (routes) => adminLeadRoutes(routes, { ...world, readSales }) });
   niche = await world.make.niche({ slug: 'roofing' });
 });
@@ -33,7 +35,7 @@ const memo = 'Sell it again, please';
 
 async function traceOf(id: string) {
   const { rows } = await world.db.query(sql`
-    select status, version, sale_no,
+    select status, version, sale_no, sale_trigger,
            (select array_agg(type order by id) from ops.event_outbox where aggregate_id = lead.id::text) as events,
            (select array_agg(action order by seq) from ops.audit_log where target_id = lead.id::text) as audited,
            (select array_agg(run_key::text order by enqueued_at) from ops.job_run where run_key like 'distribute-' || lead.id || '-%') as jobs
@@ -53,6 +55,7 @@ describe('an approval', () => {
       status: 'approved',
       version: 2,
       sale_no: 1,
+      sale_trigger: 'approved',
       events: ['lead.approved'],
       audited: ['lead.approved'],
       jobs: [job_id],
@@ -200,6 +203,7 @@ describe('a sale started by hand', () => {
     expect(answer.json()).toEqual({ status: 'approved', changed: true, job_id: `distribute-${id}-2` });
     expect(await traceOf(id)).toMatchObject({
       sale_no: 2,
+      sale_trigger: 'admin',
       version: 2,
       jobs: [`distribute-${id}-1`, `distribute-${id}-2`],
       audited: ['lead.approved', 'lead.distribution_asked'],
@@ -287,6 +291,32 @@ describe('the queue of leads', () => {
     expect(await idsOf('&age=9000')).toEqual([]);
   });
 
+  it.each([
+    [{}, 'lead_list_all'],
+    [{ status: 'pending_approval' }, 'lead_list'],
+    [{ source: 'rare' }, 'lead_list_source'],
+    [{ flag: 'disposable' }, 'lead_list_flagged'],
+  ] as const)('follows an index, without sorting or reading all leads: %j', async (filter, index) => {
+    const nodes = await world.db.transaction(async (tx) => {
+      // Rolled back with the many leads that make the choice of a plan worth while.
+      await tx.query(sql`savepoint before`);
+      await tx.query(sql`
+        insert into lead (id, niche_id, status, source, risk_flags, correlation_id, confirm_expires_at, created_at)
+        select gen_random_uuid(), ${niche.id}, case when i % 100 = 0 then 'pending_approval' else 'expired' end,
+               case when i % 1000 = 0 then 'rare' else 'often' end,
+               case when i % 500 = 0 then array['disposable'] when i % 50 = 0 then array['ip_many'] else '{}'::text[] end,
+               'test', now(), now() - i * interval '1 second'
+        from generate_series(1, 20000) i`);
+      await tx.query(sql`analyze lead`);
+      const plan = await planOf(tx, pageQuery({ limit: 50, ...filter }));
+      await tx.query(sql`rollback to before`);
+      return plan;
+    });
+    expect(nodes.filter((node) => /Sort/.test(node['Node Type']))).toEqual([]);
+    const scans = nodes.filter((node) => node['Relation Name'] === 'lead').map((node) => node['Index Name']);
+    expect(scans).toEqual([index]);
+  });
+
   it.each(['limit=0', 'limit=201', 'status=sold', 'flag=x', 'age=-1', 'cursor=x', 'cursor=WzEsMl0', 'nonsense=1'])(
     'answers 400 to %s',
     async (query) => expect((await get(`/admin/leads?${query}`)).statusCode).toBe(400),
@@ -311,8 +341,18 @@ describe('one lead', () => {
       mails: [],
       runs: [],
       assignments: [],
+      truncated: false,
     });
     expect((await get(`/admin/leads/${second.id}`)).json()).toMatchObject({ duplicates: [{ id: first.id }] });
     expect(await traceOf(first.id)).toMatchObject({ audited: ['lead.viewed'] });
+  });
+
+  it('says so when it has more duplicates than it shows', async () => {
+    const { id } = await make();
+    for (let at = 0; at < 51; at += 1) await make();
+    await world.db.query(sql`
+      update lead set duplicate_of = ${id} where id in (select id from lead where id <> ${id} order by created_at desc limit 51)`);
+    const lead = (await get(`/admin/leads/${id}`)).json<{ duplicates: unknown[]; truncated: boolean }>();
+    expect([lead.duplicates.length, lead.truncated]).toEqual([50, true]);
   });
 });

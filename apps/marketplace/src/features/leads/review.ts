@@ -49,7 +49,7 @@ export async function approveLead(
   { metrics, log }: { metrics: Pick<ProductMetrics, 'leadsApproved'>; log: Log },
 ): Promise<Sold> {
   const { rows } = await tx.query<LeadRow>(sql`
-    update lead set status = 'approved', approved_by = ${actor.id}, approved_at = clock_timestamp(), sale_no = 1,
+    update lead set status = 'approved', approved_by = ${actor.id}, approved_at = clock_timestamp(), sale_no = 1, sale_trigger = 'approved',
                     updated_at = clock_timestamp(), version = version + 1
     where id = ${leadId} and status = 'pending_approval'
     returning ${columns}`);
@@ -135,7 +135,7 @@ async function isSaleUnderWay(tx: Tx, { id, sale_no, next_try_at }: LeadRow): Pr
 
 async function raiseSaleNo(tx: Tx, leadId: string): Promise<number> {
   const { rows } = await tx.query<{ sale_no: number }>(sql`
-    update lead set sale_no = sale_no + 1, next_try_at = null, updated_at = clock_timestamp() where id = ${leadId} returning sale_no`);
+    update lead set sale_no = sale_no + 1, sale_trigger = 'admin', next_try_at = null, updated_at = clock_timestamp() where id = ${leadId} returning sale_no`);
   return rows[0]?.sale_no ?? 0;
 }
 
