@@ -45,10 +45,10 @@ export function openApp(config: ReadyConfig, options: TelemetryOptions) {
     billingDeps: { ...deps, depositMode: config.depositMode, webhookSecret: paymentWebhookSecret(config) },
     distributionRouteDeps: { db },
     inboxDeps: deps,
-    /** Who works on which queue. report_export and scheduler have no jobs yet. */
-    handlers(): Handlers {
+    /** Who works on which queue. report_export and scheduler have no jobs yet. Links in mails begin with `publicUrl`. */
+    handlers({ publicUrl = config.publicUrl }: { publicUrl?: string } = {}): Handlers {
       transport ??= openTransport(config.smtpUrl);
-      const mail = { ...deps, transport, from: config.mailFrom, publicUrl: config.publicUrl };
+      const mail = { ...deps, transport, from: config.mailFrom, publicUrl };
       const tokens = (leadId: string, nonce: number) => confirmToken(config.tokenKey, { leadId, nonce });
       const concurrency = config.workerConcurrency;
       return {

@@ -6,6 +6,7 @@ import {
   type Environment,
   type Flags,
   paymentWebhookSecret,
+  publicUrlWith,
   readConfig,
 } from './config.ts';
 import type { SettingName } from './settings.ts';
@@ -132,6 +133,12 @@ describe('the configuration', () => {
     expect(readConfig({ HOST: '0.0.0.0', PORT: '80' }).publicUrl).toBe('http://127.0.0.1:80');
     expect(readConfig({ HOST: '::' }).publicUrl).toBe('http://[::1]:3000');
     expect(readConfig({ PUBLIC_URL: 'https://leads.example.com/' }).publicUrl).toBe('https://leads.example.com');
+  });
+
+  it('makes the public address of any free port once it is known, unless one is given', () => {
+    expect(publicUrlWith(readConfig({ PORT: '0' }), 41_234)).toBe('http://127.0.0.1:41234');
+    const given = readConfig({ PORT: '0', PUBLIC_URL: 'https://leads.example.com' });
+    expect(publicUrlWith(given, 41_234)).toBe('https://leads.example.com');
   });
 
   it('derives the webhook secret from the token key unless it is given', () => {

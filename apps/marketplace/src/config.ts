@@ -97,6 +97,11 @@ export function publicUrlOf({ host, port }: { host: string; port: number }): str
   return `http://${isIPv6(reachable) ? `[${reachable}]` : reachable}:${port}`;
 }
 
+/** The public address once the port is known: that which was given, else the one that follows from the port. */
+export function publicUrlWith(config: Pick<Config, 'publicUrl' | 'host' | 'port'>, port: number): string {
+  return config.publicUrl === publicUrlOf(config) ? publicUrlOf({ host: config.host, port }) : config.publicUrl;
+}
+
 /** The given webhook secret, else one that follows from the token key (hex). */
 export function paymentWebhookSecret({
   paymentWebhookSecret: given,

@@ -1,7 +1,7 @@
 import { openMigrator, type Runnable } from '@fmhl/ops';
 import type { FastifyInstance } from 'fastify';
 import { type App, openApp } from './app.ts';
-import { type Config, publicUrlOf } from './config.ts';
+import { type Config, publicUrlOf, publicUrlWith } from './config.ts';
 import { requireDatabaseAt, requireRedisAt } from './connect-faults.ts';
 import { type Embedded, mailboxRoutes, startEmbedded, tokenKey } from './embedded/index.ts';
 import { createFirstAdmin } from './features/auth/index.ts';
@@ -87,7 +87,18 @@ function partsOf(app: App, embedded: Embedded): Runnable[] {
     start: () => openDoors(app, { embedded, api, metrics }),
     async stop() {},
   };
-  return [metrics, api, workerRole(app), relayRole(app), schedulerRole(app), opening];
+  const worker = madeAtStart('worker', () => workerRole(app, { publicUrl: publicUrlWith(app.config, api.port) }));
+  return [metrics, api, worker, relayRole(app), schedulerRole(app), opening];
+}
+
+/** A part that depends on what those before it find out when they start. */
+function madeAtStart(name: string, make: () => Runnable): Runnable {
+  let part: Runnable | undefined;
+  return {
+    name,
+    start: () => (part ??= make()).start(),
+    stop: async () => part?.stop(),
+  };
 }
 
 /**
