@@ -52,6 +52,8 @@ create table assignment (
   constraint assignment_promise_kept check (slot <= slot_cap),
   constraint assignment_cap_kept check (cap_n <= cap_limit)
 );
+-- For the sweeper, which looks at the assignments of a day.
+create index assignment_assigned on assignment using brin (assigned_at);
 create index assignment_inbox on assignment (provider_id, assigned_at desc, id desc);
 
 -- The terms of a sale are fixed; `refunded_at` is set once.

@@ -1,4 +1,6 @@
 import { type Database, repeating, type Runnable, sql } from '@fmhl/ops';
+import { queueMissingMails } from './features/distribution/index.ts';
+import { requeueMails } from './features/email/index.ts';
 import { expireUnconfirmed, requeueStuck, stampLateSales } from './features/leads/index.ts';
 import type { Log } from './log.ts';
 import type { AppMetrics, ProductMetrics } from './metrics.ts';
@@ -16,11 +18,17 @@ const limit = 500;
 const everyMs = 60_000;
 
 /**
- * The loop that ends what nobody ends: leads never confirmed, approved leads whose job vanished, sales that are late.
+ * The loop that ends what nobody ends: leads never confirmed, approved leads whose job vanished, sales that are late, and mails
+ * that were promised and are missing.
  * Each row is taken by one transaction only, so two sweepers share the work in place of doubling it.
  */
 export function openSweeper({ db, log, metrics, appMetrics, now }: SweeperDeps): Runnable {
-  const requeued = appMetrics.counter('reconciler_repairs_total').labels({ kind: 'lead_requeued' });
+  const repairs = appMetrics.counter('reconciler_repairs_total');
+  const counted = {
+    lead_requeued: repairs.labels({ kind: 'lead_requeued' }),
+    mail_promised: repairs.labels({ kind: 'mail_promised' }),
+    mail_requeued: repairs.labels({ kind: 'mail_requeued' }),
+  };
   return repeating({
     name: 'sweeper',
     everyMs,
@@ -29,13 +37,19 @@ export function openSweeper({ db, log, metrics, appMetrics, now }: SweeperDeps):
       const expired = await db.transaction((tx) => expireUnconfirmed(tx, { now: now(), limit }, { log }));
       const stuck = await db.transaction((tx) => requeueStuck(tx, { limit }));
       const late = await db.transaction((tx) => stampLateSales(tx, { limit }, { metrics }));
+      const promised = await db.transaction((tx) => queueMissingMails(tx, { limit }));
+      const mails = await db.transaction((tx) => requeueMails(tx, { limit }));
       const sessions = await db.query(
         sql`delete from identity.session where expires_at < clock_timestamp() - interval '7 days'`,
       );
-      if (stuck > 0) requeued.inc(stuck);
-      if (expired + stuck + late > 0)
-        log.info('sweeper_ran', { expired, requeued: stuck, late, sessions: sessions.rowCount });
-      return { more: Math.max(expired, stuck, late) === limit };
+      counted.lead_requeued.inc(stuck);
+      counted.mail_promised.inc(promised);
+      counted.mail_requeued.inc(mails);
+      if (expired + stuck + late + promised + mails > 0) {
+        const repaired = { requeued: stuck, mails_promised: promised, mails_requeued: mails };
+        log.info('sweeper_ran', { expired, late, ...repaired, sessions: sessions.rowCount });
+      }
+      return { more: Math.max(expired, stuck, late, promised, mails) === limit };
     },
   });
 }

@@ -1,11 +1,11 @@
 import { type Job as BullJob, UnrecoverableError } from 'bullmq';
 import { RunningContext } from '../logging/index.ts';
-import { type Attempt, type Delivery, type ProcessDeps, putBack } from './attempt.ts';
+import type { Attempt, Delivery, ProcessDeps } from './attempt.ts';
 import type { Deadline } from './deadlines.ts';
 import type { QueueDefinition } from './definition.ts';
 import { endDone, endFailed, endSnoozed } from './end-attempt.ts';
 import { type Envelope, readEnvelope } from './envelope.ts';
-import { describeFailure } from './failure.ts';
+import { describeFailure, ShutdownAbort } from './failure.ts';
 import type { JobHandler } from './handler.ts';
 import type { QueueInstruments } from './instruments.ts';
 import type { Lane } from './lane.ts';
@@ -13,7 +13,7 @@ import { type JobOutcome, PermanentError } from './outcome.ts';
 import { checkPayload, readLargePayload } from './payload.ts';
 import { refuseStart } from './refuse-start.ts';
 import { RunningJob } from './running-job.ts';
-import { beginRun, type NoStart } from './start.ts';
+import { beginRun } from './start.ts';
 
 const defaultTimeoutMs = 60_000;
 
@@ -60,36 +60,39 @@ interface Handled {
 }
 
 async function processDelivery(delivery: Delivery, handler: JobHandler): Promise<unknown> {
-  const { lane, deps, envelope } = delivery;
-  const turn = lane.enter();
-  if (turn) await turn;
-  let handled: Handled | NoStart;
+  const { deps, envelope } = delivery;
+  const pause = deps.failpoint('worker.before_begin');
+  if (pause) await pause;
   try {
-    if (deps.deadlines.stopping) return await putBack(delivery, 0);
-    handled = await beginAndHandle(delivery, handler);
-  } finally {
-    lane.leave();
-  }
-  try {
-    return await (typeof handled === 'string' ? refuseStart(handled, delivery) : conclude(handled));
+    const begun = await beginRun(envelope.run, deps);
+    if (typeof begun === 'string') return await refuseStart(begun, delivery);
+    return await conclude(await handleInLane({ ...delivery, begun, startedAt: performance.now() }, handler));
   } finally {
     deps.suspects.release(envelope.run);
   }
 }
 
-async function beginAndHandle(delivery: Delivery, handler: JobHandler): Promise<Handled | NoStart> {
-  const { envelope, deps, instruments, job, lane } = delivery;
-  const pause = deps.failpoint('worker.before_begin');
-  if (pause) await pause;
-  const begun = await beginRun(envelope.run, deps);
-  if (typeof begun === 'string') return begun;
-  const one: Attempt = { ...delivery, begun, startedAt: performance.now() };
-  instruments.started(job.timestamp + (job.delay ?? 0));
-  const handled = await handle(one, handler);
-  const tookMs = performance.now() - one.startedAt;
-  instruments.ended(tookMs);
-  lane.learn(tookMs);
-  return handled;
+/** Handles the job as soon as the lane has a place: starts and ends are recorded outside of it. */
+async function handleInLane(one: Attempt, handler: JobHandler): Promise<Handled> {
+  const { lane, instruments, deps, job } = one;
+  const turn = lane.enter();
+  if (turn) await turn;
+  try {
+    if (deps.deadlines.stopping) return stoppedBeforeItsTurn(one);
+    const startedAt = performance.now();
+    instruments.started(job.timestamp + (job.delay ?? 0));
+    const handled = await handle(one, handler);
+    const tookMs = performance.now() - startedAt;
+    instruments.ended(tookMs);
+    lane.learn(tookMs);
+    return handled;
+  } finally {
+    lane.leave();
+  }
+}
+
+function stoppedBeforeItsTurn(one: Attempt): Handled {
+  return { one, outcome: undefined, thrown: new ShutdownAbort('the process is stopping'), committed: false };
 }
 
 /** Runs the handler. Never throws: what it throws is part of the result. */

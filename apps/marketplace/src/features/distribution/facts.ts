@@ -16,7 +16,7 @@ export function factsOf({ level, sold }: LevelSale, leadId: string): EventDraft[
 /** The mails that the sales at one level promise. */
 export function mailsOf({ level, sold }: LevelSale, nicheName: string): MailDraft[] {
   return sold.flatMap((one) => [
-    newLead(one, { niche: nicheName, level: level.name, priceCents: level.price_cents }),
+    newLeadMail(one, { niche: nicheName, level: level.name, priceCents: level.price_cents }),
     ...lowBalanceOf(one).map(lowBalanceMail),
   ]);
 }
@@ -58,8 +58,9 @@ function balanceCharged(one: Sold, priceCents: number): EventDraft {
   };
 }
 
-function newLead(
-  one: Sold,
+/** The mail that tells a provider of a lead they bought. */
+export function newLeadMail(
+  one: Pick<Sold, 'id' | 'email'>,
   { niche, level, priceCents }: { niche: string; level: string; priceCents: number },
 ): MailDraft {
   return {

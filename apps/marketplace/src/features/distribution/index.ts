@@ -1,5 +1,6 @@
 export { distributeLead, type Distribution, type DistributionDeps } from './distribute.ts';
 export { probes } from './invariants.ts';
 export { openDistributionHandler } from './jobs.ts';
+export { queueMissingMails } from './missing-mails.ts';
 export { distributionRoutes } from './routes.ts';
 export { readSales } from './runs.ts';

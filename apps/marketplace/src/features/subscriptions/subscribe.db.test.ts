@@ -188,9 +188,9 @@ describe('money', () => {
   const resume = () =>
     world.db.transaction((tx) => resumeFunded(tx, { providerId: provider.id, cause: 'deposit', ref: 'entry' }));
   const pause = (ref = 'run') => world.db.transaction((tx) => pauseUnfunded(tx, { providerIds: [provider.id], ref }));
-  const mails = async () => {
+  const mails = async (template = 'subscriptions_paused') => {
     const { rows } = await world.db.query<{ variables: object }>(sql`
-      select variables from email where template = 'subscriptions_paused' and related_id = ${provider.id}`);
+      select variables from email where template = ${template} and related_id = ${provider.id}`);
     return rows.map(({ variables }) => variables);
   };
 
@@ -219,6 +219,7 @@ describe('money', () => {
     ]);
     expect(await resume()).toBe(0);
     expect(await events('subscription.resumed')).toHaveLength(1);
+    expect(await mails('subscriptions_resumed')).toEqual([{ count: 1 }]);
   });
 
   it('that does not suffice pauses, and says so in one event and one mail', async () => {
