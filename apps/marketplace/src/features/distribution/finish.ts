@@ -1,4 +1,4 @@
-import { eventsInsert, prepared, sql, type Tx } from '@fmhl/ops';
+import { prepared, sql, type Tx } from '@fmhl/ops';
 import { mailParts } from '../email/index.ts';
 import { finishSale, type SaleRecord } from '../leads/index.ts';
 import { capAt } from './cascade.ts';
@@ -11,11 +11,23 @@ import { rotationAdvance, type RunRow, runInsert } from './queries.ts';
 export async function finishRun(tx: Tx, run: Run, deps: DistributionDeps): Promise<Distribution> {
   const assigned = sum(run.sales, (sale) => sale.sold.length);
   const isPaused = run.niche.status === 'paused';
-  const record = isPaused ? undefined : await finishSale(tx, saleEndOf(run, assigned, deps.now()), deps);
   const outcome = isPaused ? 'niche_paused' : assigned > 0 ? 'distributed' : 'unsold';
-  await writeRun(tx, run, rowOf(run, outcome, assigned));
+  const row = rowOf(run, outcome, assigned);
+  if (isPaused) await tx.query(prepared('paused_run', runInsert(row)));
+  const record = isPaused ? undefined : await finishOffered(tx, run, row, deps);
   tx.afterCommit(() => report(run, assigned, record, deps));
   return { outcome, runId: run.id, assigned };
+}
+
+/** One statement for the lead, the run, the rotation, the events and the mails. */
+async function finishOffered(tx: Tx, run: Run, row: RunRow, deps: DistributionDeps): Promise<SaleRecord> {
+  const events = run.sales.flatMap((sale) => factsOf(sale, run.lead.id));
+  const mails = run.sales.flatMap((sale) => mailsOf(sale, run.niche.name));
+  const parts = sql`
+    , run as (${runInsert(row)}), pointer as (${rotationAdvance(run.niche.id, run.nextStartOrd)})
+    ${mails.length > 0 ? sql`, ${mailParts(mails)}` : sql``}`;
+  if (mails.length > 0) tx.wake('jobs');
+  return finishSale(tx, saleEndOf(run, row.assigned, deps.now()), deps, { events, parts });
 }
 
 function saleEndOf({ lead, startOrd, sales }: Run, assigned: number, now: Date) {
@@ -25,31 +37,14 @@ function saleEndOf({ lead, startOrd, sales }: Run, assigned: number, now: Date) 
   return { lead, startOrd, assignedCount: lead.assigned_count + assigned, recipientCap, offered, now };
 }
 
-/** One statement for the run, the rotation, the events and the mails. */
-async function writeRun(tx: Tx, run: Run, row: RunRow): Promise<void> {
-  const events = run.sales.flatMap((sale) => factsOf(sale, run.lead.id));
-  const mails = run.sales.flatMap((sale) => mailsOf(sale, run.niche.name));
-  const promises = events.length > 0 ? sql`, told as (${eventsInsert(events)}), ${mailParts(mails)}` : sql``;
-  await tx.query(
-    prepared(
-      'write_run',
-      sql`
-        with run as (${runInsert(row)}), pointer as (${rotationAdvance(run.niche.id, run.nextStartOrd)})${promises}
-        select 1`,
-    ),
-  );
-  if (events.length > 0) tx.wake('events');
-  if (mails.length > 0) tx.wake('jobs');
-}
-
 function rowOf(run: Run, outcome: RunRow['outcome'], assigned: number): RunRow {
-  const { input, niche, sales } = run;
+  const { input, lead, sales } = run;
   return {
     id: run.id,
-    leadId: run.lead.id,
+    leadId: lead.id,
     saleNo: input.saleNo,
     attempt: input.attempt,
-    trigger: niche.is_retry ? 'retry' : input.saleNo === 1 ? 'approved' : 'admin',
+    trigger: lead.is_retry ? 'retry' : input.saleNo === 1 ? 'approved' : 'admin',
     startOrd: run.startOrd,
     outcome,
     matched: sum(sales, (sale) => sale.candidates),

@@ -52,6 +52,8 @@ export async function sellAtLevel(
 
 interface Found {
   buyers: Buyer[];
+  /** Matches of the walk so far, from the front of the order. */
+  matched: number;
   examined: number;
   changed: number;
   swept: number | null;
@@ -62,29 +64,33 @@ async function findBuyers(
   tx: Tx,
   { demand, level, slots, runId }: { demand: Demand; level: Level; slots: number; runId: string },
 ): Promise<Found> {
-  const found: Found = { buyers: [], examined: 0, changed: 0, swept: null };
+  const found: Found = { buyers: [], matched: 0, examined: 0, changed: 0, swept: null };
   const canPay = (buyer: Buyer) => buyer.balanceCents >= level.price_cents;
-  const firstSize = 2 * slots + 4;
-  let size = firstSize;
+  // The first batch comes in two halves: mostly all can pay, and each more is looked for, locked and read in vain.
+  const half = slots + 2;
+  let size = half;
   let after: Place | null = front;
   while (after) {
     const batch = await walk(tx, demand, { levelId: level.id, after, size });
     const verdicts = await lockAndReread(tx, demand, batch);
     const buyers = verdicts.filter((buyer) => buyer.eligible);
+    found.matched += batch.ids.length;
     found.examined += batch.examined;
     found.changed += verdicts.length - buyers.length;
     found.buyers.push(...buyers);
     const isFull = batch.ids.length === size;
-    if (isFull && found.swept === null && buyers.length > 0 && !buyers.some(canPay)) {
+    const judged = size === half ? found.buyers : buyers;
+    if (isFull && found.matched > half && found.swept === null && judged.length > 0 && !judged.some(canPay)) {
       // Nobody in a whole batch can pay: the level is unaffordable in mass. Healing it row by row took seconds a lead.
       found.swept = await sweepLevel(tx, { levelId: level.id, priceCents: level.price_cents, ref: runId });
       found.buyers = [];
-      size = firstSize;
+      found.matched = 0;
+      size = half;
       after = front;
       continue;
     }
     if (!isFull || found.buyers.filter(canPay).length >= slots) break;
-    size = Math.min(size * 2, largestBatch);
+    size = found.matched === half ? half : Math.min(size * 2, largestBatch);
     after = batch.last;
   }
   return found;

@@ -1,38 +1,46 @@
 import { currentContext, prepared, type Queryable, sql, type Tx } from '@fmhl/ops';
 import { chargeEntriesFragment, debitFragment } from '../billing/index.ts';
+import { leadForSale, type LeadForSale } from '../leads/index.ts';
 import { saleMarks } from '../subscriptions/index.ts';
 import type { Level } from './cascade.ts';
 import type { Choice } from './ranking.ts';
 
 export interface NicheLock {
-  id: string;
-  name: string;
-  status: 'active' | 'paused';
-  /** The lead waits for a try that was planned after an earlier sale. */
-  is_retry: boolean;
+  readonly id: string;
+  readonly name: string;
+  readonly status: 'active' | 'paused';
 }
 
 /**
- * Locks the niche of a lead: the mutex of fairness, rotation and prices. Undefined when there is no such lead.
- * It also limits what this transaction waits (2 s for a lock, this one included, and 10 s for a statement), and keeps the plans of its
- * prepared statements: left to itself, Postgres plans the walk and the sale anew each time, a sixth of their whole cost.
+ * Locks the niche of a lead, which is the mutex of fairness, rotation and prices, and then the lead. Undefined when there is no such lead.
+ * One statement: a lock that waits answers the row as it is then. It also limits what this transaction waits (2 s for a lock, this one
+ * included, and 10 s for a statement), and keeps the plans of its prepared statements: left to itself, Postgres plans the walk and the
+ * sale anew each time, a sixth of their whole cost.
  */
-export async function lockNicheOf(tx: Queryable, leadId: string): Promise<NicheLock | undefined> {
-  const { rows } = await tx.query<NicheLock>(
+export async function lockForSale(
+  tx: Queryable,
+  leadId: string,
+): Promise<{ niche: NicheLock; lead: LeadForSale } | undefined> {
+  const { rows } = await tx.query<LeadForSale & { niche_name: string; niche_status: NicheLock['status'] }>(
     prepared(
-      'lock_niche',
+      'lock_for_sale',
       sql`
-        select n.id, n.name, n.status, (select next_try_at is not null from v_lead where id = ${leadId}::uuid) as is_retry,
-               own.lock_wait, own.statement_wait, own.plans
-        from v_niche n,
-             (select set_config('lock_timeout', '2s', true) as lock_wait,
-                     set_config('statement_timeout', '10s', true) as statement_wait,
-                     set_config('plan_cache_mode', 'force_generic_plan', true) as plans offset 0) own
-        where n.id = (select niche_id from v_lead where id = ${leadId}::uuid)
-        for no key update of n`,
+        with niche as materialized (
+          select n.id, n.name, n.status, own.lock_wait, own.statement_wait, own.plans
+          from v_niche n,
+               (select set_config('lock_timeout', '2s', true) as lock_wait,
+                       set_config('statement_timeout', '10s', true) as statement_wait,
+                       set_config('plan_cache_mode', 'force_generic_plan', true) as plans offset 0) own
+          where n.id = (select niche_id from v_lead where id = ${leadId}::uuid)
+          for no key update of n),
+        lead_for_sale as materialized (${leadForSale(leadId, sql`and niche_id = (select id from niche)`)})
+        select l.*, n.name as niche_name, n.status as niche_status from lead_for_sale l join niche n on n.id = l.niche_id`,
     ),
   );
-  return rows[0];
+  const [row] = rows;
+  if (!row) return undefined;
+  const { niche_name: name, niche_status: status, ...lead } = row;
+  return { niche: { id: lead.niche_id, name, status }, lead };
 }
 
 /** What a sale starts from. */

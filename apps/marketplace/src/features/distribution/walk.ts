@@ -10,16 +10,13 @@ export interface Demand {
 }
 
 /**
- * Whether the subscription `s` may buy the lead: area, active provider, a place left in the provider's day, not yet a buyer, filter.
- * Scalar subselects in a CASE: each is one index probe per row, in this order. As joins or EXISTS, the planner may turn them into
- * hashes over whole tables.
+ * Whether the subscription `s`, which serves an area of the lead, may buy it: active provider, a place left in the provider's day, not
+ * yet a buyer, filter. Scalar subselects in a CASE: each is one index probe per row, in this order. As joins or EXISTS, the planner may
+ * turn them into hashes over whole tables.
  */
-export function mayBuy({ leadId, areas, form }: Demand): Sql {
+function mayBuy({ leadId, form }: Demand): Sql {
   return sql`
     case
-      when (select true from v_subscription_area a
-            where a.level_id = s.level_id and a.area = any(${areas}::text[]) and a.subscription_id = s.id limit 1) is null
-        then false
       when (select true from v_provider p
             where p.id = s.provider_id and p.status = 'active'
               and (s.daily_cap is null or s.day_key is null or s.day_n < s.daily_cap
@@ -68,28 +65,29 @@ export async function walk(
   return { ids: row.ids, providerIds: row.providers, last, examined: row.examined };
 }
 
-/** The statement of the walk, apart for the test of its plan. */
+/**
+ * The statement of the walk, apart for the test of its plan. The index of the order carries the areas: only who serves one of the lead's
+ * is looked up in the table, by a subselect too, so that it stays a probe per row.
+ */
 export function walkStatement(
   demand: Demand,
   { levelId, after, size }: { levelId: string; after: Place; size: number },
 ) {
-  const behind = sql`s.level_id = ${levelId}::uuid and s.status = 'active' and (s.vt, s.id) > (${after.vt}::bigint, ${after.id}::uuid)`;
+  const order = sql`
+    v_subscription where level_id = ${levelId}::uuid and status = 'active' and (vt, id) > (${after.vt}::bigint, ${after.id}::uuid)`;
   return prepared(
     'walk',
     sql`
       with hit as materialized (
-        select found.*, row_number() over () as nth from (
-          select s.id, s.provider_id, s.vt from v_subscription s
-          where ${behind} and ${mayBuy(demand)}
-          order by s.vt, s.id
-          limit ${size}::int) found)
+        select o.id, o.provider_id, o.vt, o.nth
+        from (select id, provider_id, vt, areas, row_number() over (order by vt, id) as nth from ${order} order by vt, id) o
+        where o.areas && ${demand.areas}::text[] and (select ${mayBuy(demand)} from v_subscription s where s.id = o.id)
+        limit ${size}::int)
       select array(select id from hit) as ids, array(select provider_id from hit) as providers,
-             (select vt from hit where nth = (select count(*) from hit)) as vt,
-             (select id from hit where nth = (select count(*) from hit)) as id,
-             (select count(*)::int from v_subscription s
-              where ${behind} and (s.vt, s.id) <= (
-                coalesce((select vt from hit where nth = ${size}::int), 9223372036854775807),
-                coalesce((select id from hit where nth = ${size}::int), 'ffffffff-ffff-ffff-ffff-ffffffffffff'))) as examined`,
+             (select vt from hit where nth = (select max(nth) from hit)) as vt,
+             (select id from hit where nth = (select max(nth) from hit)) as id,
+             case when (select count(*) from hit) = ${size}::int then (select max(nth) from hit)
+                  else (select count(*) from ${order}) end::int as examined`,
   );
 }
 
@@ -125,7 +123,7 @@ export async function lockAndReread(tx: Queryable, demand: Demand, batch: Batch)
       sql`
         select s.id, s.provider_id, s.vt, s.weight, s.daily_cap, coalesce(a.balance_cents, 0) as balance_cents,
                d.day::text, case when s.day_key = d.day then s.day_n + 1 else 1 end as day_number,
-               s.status = 'active' and ${mayBuy(demand)} as eligible
+               s.status = 'active' and s.areas && ${demand.areas}::text[] and ${mayBuy(demand)} as eligible
         from v_subscription s
         join v_provider p on p.id = s.provider_id
         left join v_account a on a.provider_id = s.provider_id

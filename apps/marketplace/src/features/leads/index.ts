@@ -1,11 +1,11 @@
 export { adminLeadRoutes } from './admin-routes.ts';
 export { confirmLead, expireUnconfirmed } from './confirm.ts';
 export { confirmToken } from './confirm-token.ts';
-export { contextUnder, underLead } from './correlation.ts';
+export { underLead } from './correlation.ts';
 export { openIntake } from './intake.ts';
 export { openNicheDirectory } from './niche-directory.ts';
 export { publicLeadRoutes } from './public-routes.ts';
 export { requeueApproved, requeueStuck, stampLateSales } from './requeue.ts';
 export { approveLead, rejectLead } from './review.ts';
-export { finishSale, type LeadForSale, lockLeadForSale, type SaleEnd, type SaleRecord } from './sale.ts';
+export { finishSale, leadForSale, type LeadForSale, type SaleEnd, type SaleRecord } from './sale.ts';
 export { submitLead } from './submit.ts';

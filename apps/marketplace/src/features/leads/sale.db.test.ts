@@ -1,9 +1,17 @@
 import { randomUUID } from 'node:crypto';
-import { sql } from '@fmhl/ops';
+import { sql, type Tx } from '@fmhl/ops';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { LeadOverrides } from '../../testing/leads.ts';
 import { openTestWorld, type TestWorld } from '../../testing/world.ts';
-import { finishSale, lockLeadForSale, requeueApproved, requeueStuck, type SaleEnd, stampLateSales } from './index.ts';
+import {
+  finishSale,
+  leadForSale,
+  type LeadForSale,
+  requeueApproved,
+  requeueStuck,
+  type SaleEnd,
+  stampLateSales,
+} from './index.ts';
 
 let world: TestWorld;
 let nicheId: string;
@@ -21,9 +29,11 @@ beforeEach(async () => {
 const make = (overrides: Partial<LeadOverrides> = {}) => world.make.lead({ nicheId, ...overrides });
 const minutesAgo = (minutes: number) => new Date(Date.now() - minutes * 60_000);
 
+const lockLead = async (tx: Tx, id: string) => (await tx.query<LeadForSale>(leadForSale(id))).rows[0];
+
 async function finish(id: string, end: Partial<SaleEnd> = {}) {
   return world.db.transaction(async (tx) => {
-    const lead = await lockLeadForSale(tx, id);
+    const lead = await lockLead(tx, id);
     if (!lead) throw new Error('no such lead');
     const outcome = { startOrd: 2, assignedCount: 0, recipientCap: null, offered: 3, now: new Date(), ...end };
     return finishSale(tx, { lead, ...outcome }, { log: world.log });
@@ -35,7 +45,7 @@ async function read(id: string) {
     select status, version, sale_no, start_ord, assigned_count, recipient_cap, unsold_tries, sale_verdict,
            distributed_at is not null as distributed, round(extract(epoch from next_try_at - clock_timestamp()) / 60)::int as next_in,
            (select array_agg(type order by id) from ops.event_outbox where aggregate_id = lead.id::text) as events,
-           (select array_agg(run_key order by enqueued_at) from ops.job_run where run_key like 'distribute-' || lead.id || '-%') as jobs
+           (select array_agg(run_key::text order by enqueued_at) from ops.job_run where run_key like 'distribute-' || lead.id || '-%') as jobs
     from lead where id = ${id}`);
   return rows[0];
 }
@@ -117,7 +127,7 @@ describe('a sale', () => {
     const outcomes = await Promise.allSettled(
       Array.from({ length: 8 }, () =>
         world.db.transaction(async (tx) => {
-          const lead = await lockLeadForSale(tx, id);
+          const lead = await lockLead(tx, id);
           if (lead?.status !== 'approved') return 'noop';
           const end = { lead, startOrd: 1, assignedCount: 1, recipientCap: 1, offered: 1, now: new Date() };
           return (await finishSale(tx, end, { log: world.log })).status;

@@ -1,4 +1,4 @@
-import { appendEvents, prepared, sql, type Tx } from '@fmhl/ops';
+import { type EventDraft, eventsInsert, prepared, type Sql, sql, type Tx } from '@fmhl/ops';
 import type { Log } from '../../log.ts';
 import type { LeadStatus } from './contract.ts';
 import { planSale } from './distribute-job.ts';
@@ -19,23 +19,19 @@ export interface LeadForSale {
   readonly recipient_cap: number | null;
   readonly approved_at: Date | null;
   readonly unsold_tries: number;
+  /** It waits for a try that was planned after an earlier sale. */
+  readonly is_retry: boolean;
   readonly sale_verdict: 'in_time' | 'late' | null;
   readonly correlation_id: string;
   readonly version: number;
 }
 
-/** Locks and reads a lead. Take the lock of its niche first (`v_lead` names it). */
-export async function lockLeadForSale(tx: Tx, leadId: string): Promise<LeadForSale | undefined> {
-  const { rows } = await tx.query<LeadForSale>(
-    prepared(
-      'lock_lead_for_sale',
-      sql`
-        select id, niche_id, status, form, area_codes, is_test, sale_no, start_ord, assigned_count, recipient_cap, approved_at,
-               unsold_tries, sale_verdict, correlation_id, version
-        from lead where id = ${leadId} for no key update`,
-    ),
-  );
-  return rows[0];
+/** Locks and reads a lead, as a statement of its own or as a CTE. Take the lock of its niche first (`v_lead` names it). */
+export function leadForSale(leadId: string, given = sql``): Sql {
+  return sql`
+    select id, niche_id, status, form, area_codes, is_test, sale_no, start_ord, assigned_count, recipient_cap, approved_at,
+           unsold_tries, next_try_at is not null as is_retry, sale_verdict, correlation_id, version
+    from lead where id = ${leadId}::uuid ${given} for no key update`;
 }
 
 export interface SaleEnd {
@@ -61,32 +57,55 @@ export interface SaleRecord {
   readonly latencyMs: number;
 }
 
+/** What the seller writes in the statement that ends the sale: round trips are a good part of its time. */
+export interface Alongside {
+  readonly events: readonly EventDraft[];
+  /** CTEs, each with a comma before it. */
+  readonly parts: Sql;
+}
+
 /**
  * Writes how a sale ended: `distributed`; or `unsold` with its next try planned; or `expired` when there have been enough.
  * With the event of the lead. Call it in the transaction that locked the lead, which must be `approved` or `unsold`.
  */
-export async function finishSale(tx: Tx, end: SaleEnd, deps: { log: Log }): Promise<SaleRecord> {
-  const plan = end.assignedCount > 0 ? undefined : retryOf(end);
-  const row = await writeEnd(tx, end, plan);
+export async function finishSale(
+  tx: Tx,
+  end: SaleEnd,
+  deps: { log: Log },
+  alongside: Alongside = { events: [], parts: sql`` },
+): Promise<SaleRecord> {
+  const next = nextOf(end);
+  const row = await writeEnd(tx, end, next, alongside);
   if (!row) throw new Error('the lead left its state while it was locked');
-  const { id, niche_id, sale_no } = end.lead;
-  if (plan?.kind === 'retry') await planSale(tx, { id, sale_no: sale_no + 1 }, plan.delayMs);
-  await appendEvents(tx, [endEvent(end, row, niche_id)]);
+  const { id, sale_no } = end.lead;
+  if (next.status === 'unsold') await planSale(tx, { id, sale_no: sale_no + 1 }, next.delayMs);
   tx.wake('events');
-  tx.afterCommit(() => logEnd(deps.log, end, row));
+  tx.afterCommit(() => logEnd(deps.log, end, next));
   const verdict = end.lead.sale_verdict === null ? row.sale_verdict : undefined;
-  return { status: row.status, version: row.version, nextTryAt: row.next_try_at, verdict, latencyMs: row.latency_ms };
+  return { status: next.status, version: next.version, nextTryAt: next.nextTryAt, verdict, latencyMs: row.latency_ms };
 }
 
-function retryOf({ lead, now }: SaleEnd) {
-  return planRetry({ tries: lead.unsold_tries + 1, approvedAt: lead.approved_at ?? now, now });
+/** What becomes of the lead. */
+interface Next {
+  readonly status: 'distributed' | 'unsold' | 'expired';
+  readonly version: number;
+  readonly tries: number;
+  readonly delayMs: number;
+  readonly nextTryAt: Date | null;
+}
+
+function nextOf({ lead, assignedCount, now }: SaleEnd): Next {
+  const version = lead.version + 1;
+  const ended = { version, delayMs: 0, nextTryAt: null };
+  if (assignedCount > 0) return { ...ended, status: 'distributed', tries: lead.unsold_tries };
+  const tries = lead.unsold_tries + 1;
+  const plan = planRetry({ tries, approvedAt: lead.approved_at ?? now, now });
+  if (plan.kind === 'expire') return { ...ended, status: 'expired', tries };
+  const { delayMs } = plan;
+  return { version, status: 'unsold', tries, delayMs, nextTryAt: new Date(now.getTime() + delayMs) };
 }
 
 interface EndRow {
-  status: 'distributed' | 'unsold' | 'expired';
-  version: number;
-  unsold_tries: number;
-  next_try_at: Date | null;
   sale_verdict: 'in_time' | 'late';
   latency_ms: number;
 }
@@ -94,26 +113,28 @@ interface EndRow {
 async function writeEnd(
   tx: Tx,
   end: SaleEnd,
-  plan: ReturnType<typeof planRetry> | undefined,
+  { status, tries, nextTryAt, version }: Next,
+  { events, parts }: Alongside,
 ): Promise<EndRow | undefined> {
-  const status = plan === undefined ? 'distributed' : plan.kind === 'retry' ? 'unsold' : 'expired';
-  const delayMs = plan?.kind === 'retry' ? plan.delayMs : null;
+  const { lead } = end;
   const { rows } = await tx.query<EndRow>(
     prepared(
       'finish_sale',
       sql`
-        update lead
-        set status = ${status}, start_ord = ${end.startOrd}, assigned_count = ${end.assignedCount}, recipient_cap = ${end.recipientCap},
-            distributed_at = case when ${status} = 'distributed' then clock_timestamp() end,
-            unsold_tries = unsold_tries + ${plan ? 1 : 0}::int,
-            sale_no = sale_no + ${plan?.kind === 'retry' ? 1 : 0}::int,
-            next_try_at = clock_timestamp() + ${delayMs}::bigint * interval '1 ms',
-            sale_verdict = coalesce(sale_verdict,
-              case when clock_timestamp() <= approved_at + ${verdictWithin} then 'in_time' else 'late' end),
-            updated_at = clock_timestamp(), version = version + 1
-        where id = ${end.lead.id} and status in ('approved', 'unsold')
-        returning status, version, unsold_tries, next_try_at, sale_verdict,
-                  (extract(epoch from clock_timestamp() - approved_at) * 1000)::float8 as latency_ms`,
+        with ended as (
+          update lead
+          set status = ${status}, start_ord = ${end.startOrd}, assigned_count = ${end.assignedCount},
+              recipient_cap = ${end.recipientCap},
+              distributed_at = case when ${status} = 'distributed' then clock_timestamp() end,
+              unsold_tries = ${tries}, sale_no = sale_no + ${status === 'unsold' ? 1 : 0}::int, next_try_at = ${nextTryAt},
+              sale_verdict = coalesce(sale_verdict,
+                case when clock_timestamp() <= approved_at + ${verdictWithin} then 'in_time' else 'late' end),
+              updated_at = clock_timestamp(), version = ${version}
+          where id = ${lead.id} and status in ('approved', 'unsold') and version = ${lead.version}
+          returning sale_verdict, (extract(epoch from clock_timestamp() - approved_at) * 1000)::float8 as latency_ms),
+        told as (${eventsInsert([endEvent(end, { status, tries, nextTryAt, version }), ...events])})
+        ${parts}
+        select * from ended`,
     ),
   );
   return rows[0];
@@ -122,25 +143,25 @@ async function writeEnd(
 /** A lead that has an answer within this time of its approval was sold in time. */
 export const verdictWithin = sql`interval '60 seconds'`;
 
-function endEvent({ lead, startOrd, assignedCount, offered }: SaleEnd, row: EndRow, niche_id: string) {
-  const aggregate = { id: lead.id, niche_id, version: row.version };
-  switch (row.status) {
+function endEvent(
+  { lead, startOrd, assignedCount, offered }: SaleEnd,
+  { status, tries, nextTryAt, version }: Omit<Next, 'delayMs'>,
+): EventDraft {
+  const aggregate = { id: lead.id, niche_id: lead.niche_id, version };
+  switch (status) {
     case 'distributed':
       return leadEvent('lead.distributed', aggregate, { start_ord: startOrd, assigned: assignedCount, offered });
     case 'unsold':
-      return leadEvent('lead.unsold', aggregate, {
-        tries: row.unsold_tries,
-        next_try_at: row.next_try_at?.toISOString() ?? null,
-      });
+      return leadEvent('lead.unsold', aggregate, { tries, next_try_at: nextTryAt?.toISOString() ?? null });
     case 'expired':
       return leadEvent('lead.expired', aggregate);
   }
 }
 
-function logEnd(log: Log, { lead, assignedCount, offered }: SaleEnd, row: EndRow): void {
+function logEnd(log: Log, { lead, assignedCount, offered }: SaleEnd, { status, tries }: Next): void {
   const underId = log.withCorrelation(lead.correlation_id);
   const lead_id = lead.id;
-  if (row.status === 'distributed') underId.info('lead_distributed', { lead_id, assigned: assignedCount, offered });
-  else if (row.status === 'unsold') underId.info('lead_unsold', { lead_id, tries: row.unsold_tries });
-  else underId.info('lead_expired', { lead_id, tries: row.unsold_tries });
+  if (status === 'distributed') underId.info('lead_distributed', { lead_id, assigned: assignedCount, offered });
+  else if (status === 'unsold') underId.info('lead_unsold', { lead_id, tries });
+  else underId.info('lead_expired', { lead_id, tries });
 }

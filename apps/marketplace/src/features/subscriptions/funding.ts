@@ -1,8 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import { appendEvents, type EventDraft, sql, type Tx } from '@fmhl/ops';
-import { type MailDraft, queueMails } from '../email/index.ts';
+import { appendEvents, type EventDraft, eventsInsert, prepared, sql, type Tx } from '@fmhl/ops';
+import { type MailDraft, mailParts } from '../email/index.ts';
 import { pauseUnfundedAt, pauseUnfundedOf, resumeFundedOf, type Turned } from './queries.ts';
-import { mailResumed } from './resumed-mail.ts';
 
 /** Ids an event carries at most; `count` is always whole. */
 const namedAtMost = 100;
@@ -30,14 +29,12 @@ export function subscriptionEvent(type: 'subscription.paused' | 'subscription.re
 }
 
 /**
- * Makes active every subscription of the provider that was paused for funds and that the balance pays now, and tells them by mail. Answers how many.
+ * Makes active every subscription of the provider that was paused for funds and that the balance pays now. Answers how many.
  * The caller has written the account in this transaction, so that its lock orders this with charges.
  */
 export async function resumeFunded(tx: Tx, input: { providerId: string; cause: string; ref: string }): Promise<number> {
   const ids = await resumeFundedOf(tx, input);
-  if (ids.length === 0) return 0;
-  await appendEvents(tx, [subscriptionEvent('subscription.resumed', { ...input, ids })]);
-  await mailResumed(tx, { ...input, count: ids.length });
+  if (ids.length > 0) await appendEvents(tx, [subscriptionEvent('subscription.resumed', { ...input, ids })]);
   return ids.length;
 }
 
@@ -56,16 +53,13 @@ export async function pauseUnfunded(
 /** One event and one mail for each provider. */
 async function announcePaused(tx: Tx, turned: readonly Turned[], ref: string): Promise<number> {
   if (turned.length === 0) return 0;
-  await appendEvents(
-    tx,
-    turned.map(({ provider_id, ids }) =>
-      subscriptionEvent('subscription.paused', { providerId: provider_id, ids, cause: 'funds', ref }),
-    ),
+  const events = turned.map(({ provider_id, ids }) =>
+    subscriptionEvent('subscription.paused', { providerId: provider_id, ids, cause: 'funds', ref }),
   );
-  await queueMails(
-    tx,
-    turned.map((each) => pausedMail(each, ref)),
-  );
+  const mails = turned.map((each) => pausedMail(each, ref));
+  await tx.query(prepared('announce_paused', sql`with told as (${eventsInsert(events)}), ${mailParts(mails)} select`));
+  tx.wake('events');
+  tx.wake('jobs');
   return turned.reduce((sum, { ids }) => sum + ids.length, 0);
 }
 
