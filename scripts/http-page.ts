@@ -89,5 +89,6 @@ function sectionsOf({ paths }: OpenApi): string[] {
 
 function rowOf({ path, method, operation }: { path: string; method: string; operation: Operation }): string[] {
   const route = code(`${method.toUpperCase()} ${path}`);
-  return [route, operation['x-access'] ?? '', Object.keys(operation.responses).join(', '), operation.summary ?? ''];
+  const answers = Object.keys(operation.responses).filter((status) => Number(status) < 400);
+  return [route, operation['x-access'] ?? '', answers.join(', '), operation.summary ?? ''];
 }

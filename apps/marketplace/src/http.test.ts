@@ -82,3 +82,69 @@ describe('a fault of the server itself', () => {
     expect(Object.keys(answer.json())).not.toContain('statusCode');
   });
 });
+
+interface Operation {
+  parameters?: { in: string; name: string; required?: boolean }[];
+  requestBody?: { content: Record<string, { schema: { properties?: object } }> };
+  responses: Record<string, { description: string; content?: Record<string, { schema: { properties?: object } }> }>;
+  security: object[];
+}
+
+describe('the OpenAPI document', () => {
+  let operations: Record<string, Operation>;
+  beforeAll(async () => {
+    const { app, server } = await openServer();
+    const answer = await server.inject('/api/v1/openapi.json');
+    const paths = answer.json().paths as Record<string, Record<string, Operation>>;
+    const all = Object.entries(paths).flatMap(([path, methods]) =>
+      Object.entries(methods).map(([method, operation]) => [`${method} ${path}`, operation] as const),
+    );
+    operations = Object.fromEntries(all);
+    await server.close();
+    await app.close();
+  });
+  const headerOf = (route: string, name: string) =>
+    operations[route]?.parameters?.find((one) => one.in === 'header' && one.name === name);
+  const fieldsOf = (content: Record<string, { schema: { properties?: object } }> | undefined) =>
+    Object.keys(content?.['application/json']?.schema.properties ?? {});
+
+  it('names every parameter of a path', () => {
+    for (const [route, { parameters = [] }] of Object.entries(operations)) {
+      const named = parameters.filter((one) => one.in === 'path').map(({ name }) => `{${name}}`);
+      expect([route, named]).toEqual([route, route.match(/\{\w+\}/g) ?? []]);
+    }
+  });
+
+  it('says which writes need an Idempotency-Key and which take one', () => {
+    const needs = (isRequired: boolean) =>
+      Object.keys(operations).filter((route) => {
+        const header = headerOf(route, 'idempotency-key');
+        return header !== undefined && (header.required ?? false) === isRequired;
+      });
+    expect(needs(true).toSorted()).toEqual([
+      'post /api/v1/admin/providers',
+      'post /api/v1/admin/providers/{id}/adjustments',
+      'post /api/v1/provider/deposits',
+    ]);
+    expect(needs(false)).toContain('post /api/v1/leads');
+    expect(needs(false)).toContain('delete /api/v1/provider/subscriptions/{id}');
+  });
+
+  it('shows refusals in their one shape, where they can come', () => {
+    const refusals = (route: string) =>
+      Object.keys(operations[route]?.responses ?? {}).filter((one) => Number(one) >= 400);
+    expect(refusals('post /api/v1/leads')).toEqual(['400', '409', '422']);
+    expect(refusals('get /api/v1/admin/leads/{id}')).toEqual(['400', '401', '403', '404']);
+    expect(refusals('post /api/v1/provider/deposits')).toEqual(['400', '401', '403', '409', '422']);
+    const [shape] = [operations['post /api/v1/leads']?.responses['409']];
+    expect(fieldsOf(shape?.content)).toEqual(['error', 'code', 'correlation_id', 'details']);
+  });
+
+  it('describes the webhook of payments, and the queues', () => {
+    const webhook = operations['post /api/v1/webhooks/payments'];
+    expect(fieldsOf(webhook?.requestBody?.content)).toContain('amount_cents');
+    expect(headerOf('post /api/v1/webhooks/payments', 'x-fmhl-signature')?.required).toBe(true);
+    const queues = operations['get /api/v1/admin/queues']?.responses['200'];
+    expect(fieldsOf(queues?.content)).toEqual(['queues', 'as_of', 'counted_from']);
+  });
+});

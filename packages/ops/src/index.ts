@@ -13,6 +13,7 @@ export {
   type GracefulCloseOptions,
   guardNetworks,
   idempotencyKey,
+  idempotencyKeyForm,
   jsonBody,
   PortTaken,
   probeListener,
@@ -24,7 +25,6 @@ export {
   web,
   type WebOptions,
   write,
-  type WriteOptions,
 } from './http/index.ts';
 export { type Answer, canonical, once, type OnceScope } from './idempotency/index.ts';
 export { type Lease, type LeaseOptions, openLease } from './leases/index.ts';

@@ -1,4 +1,6 @@
 import type { FastifyInstance, FastifySchema } from 'fastify';
+import { z } from 'zod';
+import { queueOverview } from '../contract.ts';
 import type { QueueOverview } from '../queues/index.ts';
 import { jsonBody } from './json-body.ts';
 import { web, type WebOptions } from './web.ts';
@@ -17,7 +19,8 @@ export function adminRoutes(deps: AdminDeps) {
       '/queues',
       {
         config: { access: { permission: 'queue.read', secondFactor: 'verified' } },
-        schema: described('Every queue: what waits, what runs, what died'),
+        schema: described('Every queue: what waits, what runs, what died', queueOverview),
+        serializerCompiler: () => JSON.stringify,
       },
       async () => deps.overview(),
     );
@@ -25,6 +28,6 @@ export function adminRoutes(deps: AdminDeps) {
 }
 
 /** What a route says of itself where the host documents its API. The plugin that does so adds these keys to Fastify's type. */
-function described(summary: string): FastifySchema & { tags: string[]; summary: string } {
-  return { tags: ['operations'], summary };
+function described(summary: string, answer: z.ZodType): FastifySchema & { tags: string[]; summary: string } {
+  return { tags: ['operations'], summary, response: { 200: z.toJSONSchema(answer) } };
 }

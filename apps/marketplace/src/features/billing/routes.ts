@@ -36,7 +36,7 @@ function depositRoute(app: FastifyInstance, deps: BillingRouteDeps): void {
   app.withTypeProvider<ZodTypeProvider>().route({
     method: 'POST',
     url: '/provider/deposits',
-    config: { access: provider },
+    config: { access: provider, idempotency: 'required' },
     schema: {
       tags: ['billing'],
       summary: 'Add money to the own balance',
@@ -44,23 +44,17 @@ function depositRoute(app: FastifyInstance, deps: BillingRouteDeps): void {
       response: { 201: depositResponse },
     },
     handler: (request, reply) =>
-      write(
-        deps.db,
-        request,
-        reply,
-        async (tx) => {
-          const actor = actorOf(request);
-          const { id } = await ownWritingProvider(tx, actor);
-          const deposited = await deposit(
-            tx,
-            { providerId: id, amountCents: request.body.amount_cents, mode: deps.depositMode, actor },
-            deps,
-          );
-          const { payment, balanceCents: balance_cents, resumed } = deposited;
-          return { status: 201, body: { payment: viewPayment(payment), balance_cents, resumed } };
-        },
-        { idempotencyKey: 'required' },
-      ),
+      write(deps.db, request, reply, async (tx) => {
+        const actor = actorOf(request);
+        const { id } = await ownWritingProvider(tx, actor);
+        const deposited = await deposit(
+          tx,
+          { providerId: id, amountCents: request.body.amount_cents, mode: deps.depositMode, actor },
+          deps,
+        );
+        const { payment, balanceCents: balance_cents, resumed } = deposited;
+        return { status: 201, body: { payment: viewPayment(payment), balance_cents, resumed } };
+      }),
   });
 }
 
@@ -100,7 +94,7 @@ function adjustmentRoute(app: FastifyInstance, deps: BillingRouteDeps): void {
   app.withTypeProvider<ZodTypeProvider>().route({
     method: 'POST',
     url: '/admin/providers/:id/adjustments',
-    config: { access: staff('money.write', 'fresh') },
+    config: { access: staff('money.write', 'fresh'), idempotency: 'required' },
     schema: {
       tags: ['billing'],
       summary: 'Add or take money by hand',
@@ -109,18 +103,12 @@ function adjustmentRoute(app: FastifyInstance, deps: BillingRouteDeps): void {
       response: { 201: adjustmentResponse },
     },
     handler: (request, reply) =>
-      write(
-        deps.db,
-        request,
-        reply,
-        async (tx) => {
-          const { amount_cents: amountCents, memo } = request.body;
-          const actor = actorOf(request);
-          const adjusted = await adjust(tx, { providerId: request.params.id, amountCents, memo, actor }, deps);
-          return { status: 201, body: viewAdjusted(adjusted, amountCents) };
-        },
-        { idempotencyKey: 'required' },
-      ),
+      write(deps.db, request, reply, async (tx) => {
+        const { amount_cents: amountCents, memo } = request.body;
+        const actor = actorOf(request);
+        const adjusted = await adjust(tx, { providerId: request.params.id, amountCents, memo, actor }, deps);
+        return { status: 201, body: viewAdjusted(adjusted, amountCents) };
+      }),
   });
 }
 

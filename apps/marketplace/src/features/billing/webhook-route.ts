@@ -1,5 +1,6 @@
 import type { Database } from '@fmhl/ops';
 import type { FastifyInstance } from 'fastify';
+import { z } from 'zod';
 import { refuse } from '../../errors.ts';
 import { type PaymentWebhook, paymentWebhook, paymentWebhookResponse } from './contract.ts';
 import { settlePayment } from './deposit.ts';
@@ -14,6 +15,8 @@ export interface WebhookDeps extends BillingDeps {
   readonly now?: () => Date;
 }
 
+const signatureHeader = z.object({ 'x-fmhl-signature': z.string().describe('`t=<unix seconds>,v1=<hex>`') });
+
 /** `POST /webhooks/payments`, in a scope of its own: the signature is over the body as it came, so nothing may parse it first. */
 export function paymentWebhookRoute(
   app: FastifyInstance,
@@ -24,6 +27,8 @@ export function paymentWebhookRoute(
     scope.addContentTypeParser('application/json', { parseAs: 'buffer', bodyLimit: 65_536 }, (_request, body, done) =>
       done(null, body),
     );
+    // The handler checks both itself: the signature first, over the body as it came. The schemas are for the documentation.
+    scope.setValidatorCompiler(() => (value) => ({ value }));
     scope.route({
       method: 'POST',
       url: '/webhooks/payments',
@@ -32,8 +37,9 @@ export function paymentWebhookRoute(
         tags: ['billing'],
         summary: 'What the payment gateway reports',
         description:
-          'Header `x-fmhl-signature: t=<unix seconds>,v1=<hex>` with HMAC-SHA256 over `<t>.<raw body>`, not older than 5 minutes. ' +
-          'Body: `{ gateway, external_id, payment_id, provider_id?, amount_cents, status, event_id? }`. Repeats answer 200.',
+          'The signature is the HMAC-SHA256 over `<t>.<raw body>` with the shared secret, not older than 5 minutes. Repeats answer 200.',
+        headers: signatureHeader,
+        body: paymentWebhook,
         response: { 200: paymentWebhookResponse },
       },
       handler: async (request) => {

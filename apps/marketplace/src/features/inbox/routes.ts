@@ -73,7 +73,7 @@ function decisionRoutes(app: FastifyInstance, deps: InboxRouteDeps): void {
   routes.route({
     method: 'POST',
     url: '/provider/inbox/:id/accept',
-    config: { access: provider },
+    config: { access: provider, idempotency: 'accepted' },
     schema: { tags: ['inbox'], summary: 'Accept a lead', params, response: { 200: decisionResponse } },
     handler: (request, reply) =>
       answerDecision(request, reply, deps, { assignmentId: request.params.id, decision: 'accepted' }),
@@ -81,7 +81,7 @@ function decisionRoutes(app: FastifyInstance, deps: InboxRouteDeps): void {
   routes.route({
     method: 'POST',
     url: '/provider/inbox/:id/decline',
-    config: { access: provider },
+    config: { access: provider, idempotency: 'accepted' },
     schema: {
       tags: ['inbox'],
       summary: 'Decline a lead',

@@ -62,7 +62,7 @@ function approveRoute(app: FastifyInstance, deps: AdminLeadDeps): void {
   app.withTypeProvider<ZodTypeProvider>().route({
     method: 'POST',
     url: '/admin/leads/:id/approve',
-    config: { access: staff('lead.review') },
+    config: { access: staff('lead.review'), idempotency: 'accepted' },
     schema: {
       tags: ['leads'],
       summary: 'Approve a lead and start its sale',
@@ -82,7 +82,7 @@ function rejectRoute(app: FastifyInstance, deps: AdminLeadDeps): void {
   app.withTypeProvider<ZodTypeProvider>().route({
     method: 'POST',
     url: '/admin/leads/:id/reject',
-    config: { access: staff('lead.review') },
+    config: { access: staff('lead.review'), idempotency: 'accepted' },
     schema: {
       tags: ['leads'],
       summary: 'Reject a lead that nobody has bought',
@@ -102,7 +102,7 @@ function distributeRoute(app: FastifyInstance, { db }: AdminLeadDeps): void {
   app.withTypeProvider<ZodTypeProvider>().route({
     method: 'POST',
     url: '/admin/leads/:id/distribute',
-    config: { access: staff('lead.review') },
+    config: { access: staff('lead.review'), idempotency: 'accepted' },
     schema: {
       tags: ['leads'],
       summary: 'Start the sale of an approved or unsold lead anew',

@@ -62,7 +62,7 @@ function submissionRoute(app: FastifyInstance, deps: PublicLeadDeps): void {
   app.withTypeProvider<ZodTypeProvider>().route({
     method: 'POST',
     url: '/leads',
-    config: { access: 'public' },
+    config: { access: 'public', idempotency: 'accepted' },
     bodyLimit: largestLeadBytes,
     schema: {
       tags: ['leads'],

@@ -29,7 +29,7 @@ const tags = ['providers'];
 const idParams = z.strictObject({ id: z.uuid('must be a UUID') });
 const providerQuery = pageQuery.extend({ status: providerCard.shape.status.optional() });
 const reading = { access: staff('provider.read') };
-const writing = { access: staff('provider.write') };
+const writing = staff('provider.write');
 
 /** Providers and their subscriptions, for staff. */
 export function adminProviderRoutes(app: FastifyInstance, deps: AdminProviderRouteDeps): void {
@@ -78,11 +78,10 @@ function createRoute(app: FastifyInstance, { db, log, passwords }: AdminProvider
   app.withTypeProvider<ZodTypeProvider>().route({
     method: 'POST',
     url: '/admin/providers',
-    config: writing,
+    config: { access: writing, idempotency: 'required' },
     schema: { tags, summary: 'Add an active provider', body: createProviderRequest, response: { 201: providerCard } },
     handler: async (request, reply) => {
       const key = idempotencyKey(request);
-      if (key === undefined) throw refuse('idempotency_key_required');
       const actor = actorOf(request);
       const { password: _password, ...rest } = request.body;
       const passwordHash = await hashChosenPassword(request.body, { passwords });
@@ -102,7 +101,7 @@ function subscribeRoute(app: FastifyInstance, { db, log }: AdminProviderRouteDep
   app.withTypeProvider<ZodTypeProvider>().route({
     method: 'POST',
     url: '/admin/providers/:id/subscriptions',
-    config: writing,
+    config: { access: writing, idempotency: 'accepted' },
     schema: {
       tags,
       summary: 'Subscribe a provider to a level',

@@ -27,7 +27,7 @@ const tags = ['catalogue'];
 const idParams = z.strictObject({ id: z.uuid('must be a UUID') });
 // Whoever reviews leads reads the names and terms of the catalogue.
 const reading = { access: staff('lead.read') };
-const writing = { access: staff('catalogue.write') };
+const writing = { access: staff('catalogue.write'), idempotency: 'accepted' as const };
 
 /** Niches and levels, for staff. */
 export function catalogueRoutes(app: FastifyInstance, deps: CatalogueRouteDeps): void {

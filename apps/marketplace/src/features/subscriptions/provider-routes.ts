@@ -28,6 +28,7 @@ export interface ProviderRouteDeps {
 
 const tags = ['provider'];
 const config = { access: provider };
+const writing = { access: provider, idempotency: 'accepted' as const };
 const idParams = z.strictObject({ id: z.uuid('must be a UUID') });
 export const levelCursor = z.tuple([z.string().regex(/^[a-z0-9-]{1,64}$/), z.int().min(0).max(1000)]);
 export const levelQuery = pageQuery.extend({
@@ -57,7 +58,7 @@ function profileRoutes(app: FastifyInstance, { db, setLowBalance }: ProviderRout
   routes.route({
     method: 'PATCH',
     url: '/provider/me',
-    config,
+    config: writing,
     schema: { tags, summary: 'Change the own profile', body: changeProfileRequest, response: { 200: profile } },
     handler: (request, reply) =>
       write(db, request, reply, async (tx) => {
@@ -101,7 +102,7 @@ function subscriptionListRoutes(app: FastifyInstance, { db, log }: ProviderRoute
   routes.route({
     method: 'POST',
     url: '/provider/subscriptions',
-    config,
+    config: writing,
     schema: { tags, summary: 'Subscribe to a level', body: subscribeRequest, response: { 201: subscription } },
     handler: (request, reply) =>
       write(db, request, reply, async (tx) => {
@@ -119,7 +120,7 @@ function subscriptionChangeRoutes(app: FastifyInstance, { db, log }: ProviderRou
   routes.route({
     method: 'PATCH',
     url: '/provider/subscriptions/:id',
-    config,
+    config: writing,
     schema: { tags, summary: 'Pause, resume or change', params: idParams, body: changeSubscriptionRequest, response },
     handler: (request, reply) =>
       write(db, request, reply, async (tx) => {
@@ -132,7 +133,7 @@ function subscriptionChangeRoutes(app: FastifyInstance, { db, log }: ProviderRou
   routes.route({
     method: 'DELETE',
     url: '/provider/subscriptions/:id',
-    config,
+    config: writing,
     schema: { tags, summary: 'Cancel for good', params: idParams, response },
     handler: (request, reply) =>
       write(db, request, reply, async (tx) => {
