@@ -44,7 +44,7 @@ function rowOf(run: Run, outcome: RunRow['outcome'], assigned: number): RunRow {
     leadId: lead.id,
     saleNo: input.saleNo,
     attempt: input.attempt,
-    trigger: lead.is_retry ? 'retry' : input.saleNo === 1 ? 'approved' : 'admin',
+    trigger: lead.sale_trigger,
     startOrd: run.startOrd,
     outcome,
     matched: sum(sales, (sale) => sale.candidates),

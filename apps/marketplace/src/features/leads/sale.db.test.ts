@@ -42,7 +42,7 @@ async function finish(id: string, end: Partial<SaleEnd> = {}) {
 
 async function read(id: string) {
   const { rows } = await world.db.query(sql`
-    select status, version, sale_no, start_ord, assigned_count, recipient_cap, unsold_tries, sale_verdict,
+    select status, version, sale_no, sale_trigger, start_ord, assigned_count, recipient_cap, unsold_tries, sale_verdict,
            distributed_at is not null as distributed, round(extract(epoch from next_try_at - clock_timestamp()) / 60)::int as next_in,
            (select array_agg(type order by id) from ops.event_outbox where aggregate_id = lead.id::text) as events,
            (select array_agg(run_key::text order by enqueued_at) from ops.job_run where run_key like 'distribute-' || lead.id || '-%') as jobs
@@ -99,6 +99,7 @@ describe('a sale', () => {
       version: 6,
       sale_no: 5,
       unsold_tries: 5,
+      sale_trigger: 'retry',
       next_in: null,
       events: [...Array(4).fill('lead.unsold'), 'lead.expired'],
       jobs: [2, 3, 4, 5].map((saleNo) => `distribute-${id}-${saleNo}`),
@@ -159,6 +160,25 @@ describe('a niche that sells again', () => {
       expect(rows).toEqual([{ correlation_id: correlationId, state: 'enqueued' }]);
     }
     for (const { id } of others) expect(await read(id)).toMatchObject({ jobs: null });
+    expect(await read(waiting.id)).toMatchObject({ sale_trigger: 'retry' });
+  });
+
+  it('plans many at once', async () => {
+    const one = await make();
+    await world.db.query(sql`
+      insert into lead (id, niche_id, status, approved_at, sale_no, correlation_id, confirm_expires_at)
+      select gen_random_uuid(), ${nicheId}, 'approved', now(), 1, 'lead-' || i, now() from generate_series(1, 1000) i`);
+    const statements = await world.db.transaction(async (tx) => {
+      let count = 0;
+      const query: typeof tx.query = (statement) => {
+        count += 1;
+        return tx.query(statement);
+      };
+      expect(await requeueApproved({ ...tx, query, wake: (topic) => tx.wake(topic) }, nicheId)).toBe(1_001);
+      return count;
+    });
+    expect(statements).toBe(4);
+    expect((await read(one.id))?.jobs).toEqual([`distribute-${one.id}-2`]);
   });
 });
 

@@ -19,8 +19,8 @@ export interface LeadForSale {
   readonly recipient_cap: number | null;
   readonly approved_at: Date | null;
   readonly unsold_tries: number;
-  /** It waits for a try that was planned after an earlier sale. */
-  readonly is_retry: boolean;
+  /** Who asked for the sale of this number. */
+  readonly sale_trigger: 'approved' | 'admin' | 'retry';
   readonly sale_verdict: 'in_time' | 'late' | null;
   readonly correlation_id: string;
   readonly version: number;
@@ -30,7 +30,7 @@ export interface LeadForSale {
 export function leadForSale(leadId: string, given = sql``): Sql {
   return sql`
     select id, niche_id, status, form, area_codes, is_test, sale_no, start_ord, assigned_count, recipient_cap, approved_at,
-           unsold_tries, next_try_at is not null as is_retry, sale_verdict, correlation_id, version
+           unsold_tries, sale_trigger, sale_verdict, correlation_id, version
     from lead where id = ${leadId}::uuid ${given} for no key update`;
 }
 
@@ -127,6 +127,7 @@ async function writeEnd(
               recipient_cap = ${end.recipientCap},
               distributed_at = case when ${status} = 'distributed' then clock_timestamp() end,
               unsold_tries = ${tries}, sale_no = sale_no + ${status === 'unsold' ? 1 : 0}::int, next_try_at = ${nextTryAt},
+              sale_trigger = case when ${status} = 'unsold' then 'retry' else sale_trigger end,
               sale_verdict = coalesce(sale_verdict,
                 case when clock_timestamp() <= approved_at + ${verdictWithin} then 'in_time' else 'late' end),
               updated_at = clock_timestamp(), version = ${version}

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { appendEvents, type EventDraft, eventsInsert, prepared, sql, type Tx } from '@fmhl/ops';
 import { type MailDraft, mailParts } from '../email/index.ts';
 import { pauseUnfundedAt, pauseUnfundedOf, resumeFundedOf, type Turned } from './queries.ts';
+import { mailResumed } from './resumed-mail.ts';
 
 /** Ids an event carries at most; `count` is always whole. */
 const namedAtMost = 100;
@@ -29,12 +30,14 @@ export function subscriptionEvent(type: 'subscription.paused' | 'subscription.re
 }
 
 /**
- * Makes active every subscription of the provider that was paused for funds and that the balance pays now. Answers how many.
+ * Makes active every subscription of the provider that was paused for funds and that the balance pays now, and tells them by mail. Answers how many.
  * The caller has written the account in this transaction, so that its lock orders this with charges.
  */
 export async function resumeFunded(tx: Tx, input: { providerId: string; cause: string; ref: string }): Promise<number> {
   const ids = await resumeFundedOf(tx, input);
-  if (ids.length > 0) await appendEvents(tx, [subscriptionEvent('subscription.resumed', { ...input, ids })]);
+  if (ids.length === 0) return 0;
+  await appendEvents(tx, [subscriptionEvent('subscription.resumed', { ...input, ids })]);
+  await mailResumed(tx, { ...input, count: ids.length });
   return ids.length;
 }
 
