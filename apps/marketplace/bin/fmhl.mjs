@@ -12,7 +12,9 @@ if (Number(process.versions.node.split('.')[0]) >= oldest) {
 } else {
   const bundled = fileURLToPath(new URL('../../../node_modules/.bin/node', import.meta.url));
   if (!existsSync(bundled)) {
-    console.error(`fmhl needs Node ${oldest} or newer; this is ${process.versions.node}. Run "npm start" once, which brings it along.`);
+    console.error(
+      `fmhl needs Node ${oldest} or newer; this is ${process.versions.node}. Run "npm start" once, which brings it along.`,
+    );
     process.exit(1);
   }
   // Signals reach both, as they share a process group; the child drains and its exit code is ours.

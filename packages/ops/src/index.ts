@@ -29,7 +29,16 @@ export {
 export { type Answer, canonical, once, type OnceScope } from './idempotency/index.ts';
 export { type Lease, type LeaseOptions, openLease } from './leases/index.ts';
 export * from './logging/index.ts';
-export { type Loop, type LoopOptions, repeating, type Runnable, type RunOptions, runUntilSignal, startAll, together } from './loops/index.ts';
+export {
+  type Loop,
+  type LoopOptions,
+  repeating,
+  type Runnable,
+  type RunOptions,
+  runUntilSignal,
+  startAll,
+  together,
+} from './loops/index.ts';
 export { connectRedis, type RedisOptions } from './redis/index.ts';
 export * from './metrics/index.ts';
 export { type Handlers, openOps, type Ops, opsMigrations, type OpsOptions } from './ops.ts';

@@ -109,8 +109,7 @@ export function openOps(options: OpsOptions): Ops {
   const registry = createRegistry(options.queues);
   const log = options.log ?? defaultLog(version, processId);
   const metrics = options.metrics ?? defaultMetrics(version, registry);
-  const onError = (error: Error) =>
-    log.warn('redis_error', { error });
+  const onError = (error: Error) => log.warn('redis_error', { error });
   const connection = { url: options.redisUrl, onError };
   const redis = connectRedis(connection);
   const queues = openRedisQueues(redis, registry, prefix);

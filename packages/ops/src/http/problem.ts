@@ -39,7 +39,10 @@ function asRefusal(thrown: unknown, request: FastifyRequest): Refusal {
 
 /** Fastify's and the validator's own errors, by their codes. */
 function fromFastify(error: FastifyError, request: FastifyRequest): Refusal | undefined {
-  if (error.validation) return refuse('validation_failed', { faults: faultsOf(error) });
+  if (error.validation) {
+    const code = error.validationContext === 'params' ? 'bad_id' : 'validation_failed';
+    return refuse(code, { faults: faultsOf(error) });
+  }
   if (error.code === 'FST_ERR_CTP_BODY_TOO_LARGE') {
     return refuse('too_large', { limit_bytes: request.routeOptions.bodyLimit });
   }

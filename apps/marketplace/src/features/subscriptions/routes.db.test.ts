@@ -325,7 +325,7 @@ describe('the portal', () => {
       asProvider('POST', 'subscriptions', body),
       asProvider('POST', 'subscriptions', body),
     ]);
-    expect(answers.map(({ status }) => status).sort()).toEqual([201, 409]);
+    expect(answers.map(({ status }) => status).sort((a, b) => a - b)).toEqual([201, 409]);
     expect(answers.find(({ status }) => status === 409)?.body.code).toBe('already_subscribed');
   });
 
