@@ -16,6 +16,7 @@ export const proofs = [
   prove('bare-example'),
   prove('first-lead'),
   prove('commands', '--quick'),
+  prove('metrics'),
   prove('main-flow', '--seeds', '2'),
   prove('mail-outage', '--quick'),
 ];

@@ -34,7 +34,8 @@ export interface Member {
 export interface Fleet {
   readonly members: readonly Member[];
   readonly apiUrl: string;
-  start(role: Role, failpoint?: string): Member;
+  /** `also` is added to the settings of this one process. */
+  start(role: Role, failpoint?: string, also?: Readonly<Record<string, string>>): Member;
   /** Starts a process, and an unarmed successor each time one of them dies. */
   keep(role: Role, failpoint?: string): void;
   /** Those that still run. */
@@ -67,8 +68,8 @@ class RoleFleet implements Fleet {
     this.#settings = { ...settings, PORT: String(port), METRICS_PORT: '0' };
   }
 
-  start(role: Role, failpoint?: string) {
-    const env = { ...this.#settings, ...(failpoint && { FAILPOINT: failpoint }) };
+  start(role: Role, failpoint?: string, also: Readonly<Record<string, string>> = {}) {
+    const env = { ...this.#settings, ...also, ...(failpoint && { FAILPOINT: failpoint }) };
     const member = launch(role, env, role === 'api' ? () => answers(this.apiUrl) : undefined);
     this.members.push(member);
     return member;
