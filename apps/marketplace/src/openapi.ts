@@ -36,7 +36,7 @@ export const describeRoute: Transform = (input) => {
 function transform(input: Input): { schema: Described; url: string } {
   const { response = {}, ...rest } = (input.schema ?? {}) as { response?: Record<string, unknown> };
   const isZod = Object.values(response).every((one) => one instanceof z.ZodType);
-  const { schema, url } = jsonSchemaTransform(isZod ? input : { ...input, schema: rest as Input['schema'] });
+  const { schema, url } = jsonSchemaTransform(isZod ? input : { ...input, schema: rest });
   return { url, schema: isZod ? schema : { ...schema, response } };
 }
 

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import type { FastifyInstance } from 'fastify';
+import { queueOverview } from './contract.ts';
 import { type Failpoint, noFailpoints } from './failpoints/index.ts';
 import { createHealth, type Health } from './health/index.ts';
 import { adminRoutes, type Authorize } from './http/index.ts';
@@ -135,7 +136,11 @@ export function openOps(options: OpsOptions): Ops {
     authorize: options.authorize,
     overview,
     migrate: async () => void (await openMigrator({ url: db.url, sets: [opsMigrations] }).up()),
-    http: adminRoutes({ overview, web: { log, metrics, authorize: options.authorize } }),
+    http: adminRoutes({
+      overview,
+      answers: { queues: queueOverview },
+      web: { log, metrics, authorize: options.authorize },
+    }),
     worker: (handlers) =>
       openWorker(workerQueues(registry, handlers), {
         ...common,

@@ -1,6 +1,5 @@
 import type { FastifyInstance, FastifySchema } from 'fastify';
 import { z } from 'zod';
-import { queueOverview } from '../contract.ts';
 import type { QueueOverview } from '../queues/index.ts';
 import { jsonBody } from './json-body.ts';
 import { web, type WebOptions } from './web.ts';
@@ -8,6 +7,8 @@ import { web, type WebOptions } from './web.ts';
 export interface AdminDeps {
   readonly web: WebOptions;
   readonly overview: () => Promise<QueueOverview>;
+  /** What the contract says of each answer, for the host's documentation. */
+  readonly answers: { readonly queues: z.ZodType };
 }
 
 /** The operations API, to be mounted under `/api/v1/admin`. It brings its own hooks and shape of errors. */
@@ -19,7 +20,7 @@ export function adminRoutes(deps: AdminDeps) {
       '/queues',
       {
         config: { access: { permission: 'queue.read', secondFactor: 'verified' } },
-        schema: described('Every queue: what waits, what runs, what died', queueOverview),
+        schema: described('Every queue: what waits, what runs, what died', deps.answers.queues),
         serializerCompiler: () => JSON.stringify,
       },
       async () => deps.overview(),
