@@ -2,7 +2,7 @@ import fastify, { type FastifyInstance } from 'fastify';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { adoptCorrelation, createLogger, currentContext } from '../logging/index.ts';
 import { createMetrics, type Metrics, opsCatalogue } from '../metrics/index.ts';
-import { ofDatabase } from '../postgres/database.ts';
+import { ofDatabase } from '../postgres/index.ts';
 import { refuse } from '../refusals/index.ts';
 import { type Access, type Authorization, freshForMs, jsonBody, web } from './index.ts';
 

@@ -2,6 +2,7 @@ export {
   AmbiguousCommit,
   type Database,
   type DatabaseOptions,
+  ofDatabase,
   openDatabase,
   type Queryable,
   type Statement,

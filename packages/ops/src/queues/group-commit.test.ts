@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { ofDatabase } from '../postgres/database.ts';
+import { ofDatabase } from '../postgres/index.ts';
 import { groupCommit } from './group-commit.ts';
 
 type Entry = { key: string; n: number };

@@ -1,7 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { ofDatabase } from '../postgres/database.ts';
-import { AmbiguousCommit } from '../postgres/index.ts';
+import { AmbiguousCommit, ofDatabase } from '../postgres/index.ts';
 import { describeFailure, ShutdownAbort } from './failure.ts';
 import { PermanentError } from './outcome.ts';
 import { afterFailure, backoffMs } from './verdict.ts';
