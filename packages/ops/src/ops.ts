@@ -105,7 +105,7 @@ const deepQueue = 100;
 
 /** Builds the plane. Connects lazily: an absent Redis shows in health, it does not stop the start. */
 export function openOps(options: OpsOptions): Ops {
-  const { db, prefix = '{ops}', version = '0.0.0', failpoint = noFailpoints, onDeath } = options;
+  const { db, prefix = '{ops}', version = '0.0.0', failpoint = noFailpoints, onDeath, authorize } = options;
   const processId = randomUUID();
   const registry = createRegistry(options.queues);
   const log = options.log ?? defaultLog(version, processId);
@@ -133,14 +133,10 @@ export function openOps(options: OpsOptions): Ops {
     health,
     log,
     metrics,
-    authorize: options.authorize,
+    authorize,
     overview,
     migrate: async () => void (await openMigrator({ url: db.url, sets: [opsMigrations] }).up()),
-    http: adminRoutes({
-      overview,
-      answers: { queues: queueOverview },
-      web: { log, metrics, authorize: options.authorize },
-    }),
+    http: adminRoutes({ overview, answers: { queues: queueOverview }, web: { log, metrics, authorize } }),
     worker: (handlers) =>
       openWorker(workerQueues(registry, handlers), {
         ...common,
