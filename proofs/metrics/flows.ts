@@ -243,6 +243,7 @@ export async function undoneSales({ watch, people, market: { db, funded } }: Sys
     'one sale fails, one is rolled back at its commit',
     () => Promise.all([people.approve(rolledBack), people.bring('other', 1)]),
     [
+      { metric: 'distribution_duration_ms', rises: 2 },
       { metric: 'jobs_failed_total', labels: sale, rises: 2 },
       { metric: 'jobs_retried_total', labels: sale, rises: 2 },
       { metric: 'billing_failures_total', labels: { operation: 'charge', reason: 'error' }, rises: 1 },

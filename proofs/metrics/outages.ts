@@ -103,6 +103,7 @@ export async function redisLosses({ watch, redis, scene }: System): Promise<void
   );
   await watch.sees('Redis loses everything', () => redis.flushall(), [
     { metric: 'reconciler_repairs_total', labels: { kind: 'job_redispatched' }, rises: rows[0]?.open ?? 0 },
+    { metric: 'jobs_enqueued_total', rises: 0 },
   ]);
 }
 

@@ -8,7 +8,7 @@ export interface DispatchDeps {
   readonly db: Database;
   readonly redis: RedisQueues;
   readonly failpoint: Failpoint;
-  /** Called after the commit that marked them, once per queue. */
+  /** Called after the commit that marked them, once per queue, with how many were handed over for the first time. */
   readonly onDispatched: (queue: string, count: number) => void;
   /** A row that Redis refuses alone; after five times the caller buries its run. */
   readonly onRefused: (runKey: string, queue: string, error: Error, refusals: number) => Promise<void>;
@@ -38,6 +38,8 @@ interface OutboxRow {
   priority: number;
   delay_ms: number;
   refusals: number;
+  /** Hand-overs before this one: a run that Redis lost was counted then. */
+  dispatches: number;
 }
 
 /**
@@ -62,7 +64,8 @@ export async function dispatchOnce(deps: DispatchDeps): Promise<DispatchResult> 
     await mark(tx, added);
     if (refused.length > 0) await countRefusals(tx, [...refusedKeys]);
     tx.afterCommit(() => {
-      for (const [queue, jobs] of byQueue(added)) deps.onDispatched(queue, jobs.length);
+      const fresh = added.filter((row) => row.dispatches === 0);
+      for (const [queue, jobs] of byQueue(fresh)) deps.onDispatched(queue, jobs.length);
       for (const { row, error } of refused) void deps.onRefused(row.run_key, row.queue, error, row.refusals + 1);
     });
     return { dispatched: added.length, refused: refused.length, more: full.size === 0 && rows.length === batchSize };
@@ -74,7 +77,7 @@ async function claimRows(tx: Tx, skip: readonly string[]): Promise<OutboxRow[]> 
     prepared(
       'dispatch',
       sql`
-      select o.run_key, o.queue, r.kind, o.envelope, r.max_attempts, r.priority, o.refusals,
+      select o.run_key, o.queue, r.kind, o.envelope, r.max_attempts, r.priority, o.refusals, o.dispatches,
              greatest(0, ceil(extract(epoch from r.run_at - clock_timestamp()) * 1000))::bigint as delay_ms
       from ops.job_outbox o join ops.job_run r using (run_key)
       where o.dispatched_at is null and o.queue <> all (${skip}::text[])

@@ -51,23 +51,6 @@ export interface Run {
  */
 export async function distributeLead(tx: Tx, input: DistributeInput, deps: DistributionDeps): Promise<Distribution> {
   const startedAt = performance.now();
-  const record = () => deps.metrics.distributionDurationMs.observe(performance.now() - startedAt);
-  try {
-    const distribution = await attemptSale(tx, input, startedAt, deps);
-    tx.afterCommit(record);
-    return distribution;
-  } catch (error) {
-    record();
-    throw error;
-  }
-}
-
-async function attemptSale(
-  tx: Tx,
-  input: DistributeInput,
-  startedAt: number,
-  deps: DistributionDeps,
-): Promise<Distribution> {
   const locked = await lockForSale(tx, input.leadId);
   if (!locked) throw new PermanentError('lead missing');
   const { niche, lead } = locked;
