@@ -1,6 +1,6 @@
 import { catalogue } from '../../apps/marketplace/src/metrics.ts';
 
-export type MetricKey = keyof typeof catalogue & string;
+export type MetricKey = keyof typeof catalogue;
 export type Labels = Readonly<Record<string, string>>;
 
 /** One label set of a catalogued metric; of a histogram the number of its observations. */

@@ -66,7 +66,7 @@ async function buildNiche(
   const { id: nicheId } = await makeNiche(db, { slug: slugs[slug] });
   const level = await makeLevel(db, { nicheId, priceCents, maxRecipients });
   const funded: string[] = [];
-  for (const [vt, purse] of [...buyers].entries()) {
+  for (const [vt, purse] of buyers.split('').entries()) {
     const provider = await makeProvider(db);
     await makeSubscription(db, { providerId: provider.id, levelId: level.id, vt });
     if (purse === 'f') funded.push(provider.id);

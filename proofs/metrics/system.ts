@@ -19,11 +19,11 @@ export interface System {
   readonly redis: Redis;
   readonly queues: RedisQueues;
   /** Starts a process, and scrapes it from then on. */
-  start(role: Role): Promise<Member>;
+  readonly start: (role: Role) => Promise<Member>;
   /** Holds these rows in a transaction of its own until released. */
-  hold(rows: Sql): Promise<() => Promise<void>>;
+  readonly hold: (rows: Sql) => Promise<() => Promise<void>>;
   /** Stops Redis where it stands, without closing a connection, and lets it go on. */
-  freezeRedis(on: boolean): void;
+  readonly freezeRedis: (on: boolean) => void;
   /** Lets go of everything that a broken flow still holds. */
   close(): Promise<void>;
 }
