@@ -157,11 +157,23 @@ async function startServer(at: Installation, settings: readonly string[]): Promi
     if (isReady(at.data, pid) && isRunning(pid)) return pid;
     const said = lastLines(logFile);
     sendSignal(pid, 'SIGQUIT');
-    if (!said.includes('pre-existing shared memory') || performance.now() > deadline) {
-      throw new Error(`PostgreSQL did not start on ${at.data}:\n${said}`);
-    }
+    const isHeld = said.includes('pre-existing shared memory') || heldByTheDead(at.data, said);
+    if (!isHeld || performance.now() > deadline) throw new Error(`PostgreSQL did not start on ${at.data}:\n${said}`);
     await delay(50);
   }
+}
+
+/**
+ * PostgreSQL takes a killed predecessor that nobody has collected yet for a live one, and so a foreign process that got its id.
+ * When the one that its pid file names does not serve this directory, waiting is right: for the collection, or, where that
+ * does not come, with the file gone. Its own check of shared memory still refuses a server that lives on.
+ */
+function heldByTheDead(data: string, said: string): boolean {
+  if (!said.includes('lock file "postmaster.pid" already exists')) return false;
+  const pid = pidIn(pidFile(data));
+  if (pid && servesDirectory(pid, data)) return false;
+  rmSync(pidFile(data), { force: true });
+  return true;
 }
 
 const pidFile = (data: string) => join(data, 'postmaster.pid');
