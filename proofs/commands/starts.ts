@@ -53,12 +53,15 @@ export async function starts({ directory, rounds, say }: Ground): Promise<Figure
     await doomed.says('fmhl is ready at');
     await kill(doomed);
     const next = start();
-    const ms = await next.says('fmhl is ready at').catch((error: unknown) => {
+    try {
+      const ms = await next.says('fmhl is ready at');
+      await endCleanly(next, 'SIGTERM to npm', faults);
+      return ms;
+    } catch (error) {
       faults.push(`the start after ${what}: ${String(error)}`);
+      await next.killAll();
       return Number.POSITIVE_INFINITY;
-    });
-    await endCleanly(next, 'SIGTERM to npm', faults);
-    return ms;
+    }
   }
 }
 

@@ -1,7 +1,7 @@
 import { execFile, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { type PostgresBinaries, postgresBinaries } from './postgres-binaries.ts';
@@ -164,15 +164,17 @@ async function startServer(at: Installation, settings: readonly string[]): Promi
 }
 
 /**
- * PostgreSQL takes a killed predecessor that nobody has collected yet for a live one, and so a foreign process that got its id.
- * When the one that its pid file names does not serve this directory, waiting is right: for the collection, or, where that
- * does not come, with the file gone. Its own check of shared memory still refuses a server that lives on.
+ * PostgreSQL takes a killed predecessor that nobody has collected yet for a live one, and so a foreign process that got its id; it then
+ * refuses the lock file of its directory or of its socket. When the process that the file names does not serve this directory, the
+ * file may go. PostgreSQL's own check of shared memory still refuses to start beside a server that lives on.
  */
 function heldByTheDead(data: string, said: string): boolean {
-  if (!said.includes('lock file "postmaster.pid" already exists')) return false;
-  const pid = pidIn(pidFile(data));
+  const file = /lock file "([^"]+)" already exists/.exec(said)?.[1];
+  if (file === undefined) return false;
+  const path = resolve(data, file);
+  const pid = pidIn(path);
   if (pid && servesDirectory(pid, data)) return false;
-  rmSync(pidFile(data), { force: true });
+  rmSync(path, { force: true });
   return true;
 }
 
