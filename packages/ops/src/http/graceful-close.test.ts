@@ -11,7 +11,7 @@ async function open(options: Partial<GracefulCloseOptions> = {}) {
   const log = createLogger({ level: 'info', format: 'json', ...named, destination: { write() {} } });
   const app = fastify({ ...serverErrors(log), forceCloseConnections: 'idle' });
   gracefulClose(app, { isDraining: () => false, ...options });
-  app.get<{ Params: { ms: string } }>('/work/:ms', async (request) => {
+  app.get<{ Params: { ms: string } }>('/slow/:ms', async (request) => {
     await wait(Number(request.params.ms));
     return 'done';
   });
@@ -21,7 +21,7 @@ async function open(options: Partial<GracefulCloseOptions> = {}) {
 /** Status, or the code of the error, and whether the connection stays. */
 function ask(port: number, agent: Agent, ms: number): Promise<{ result: string; stays: boolean }> {
   return new Promise((resolve) => {
-    const request = get({ port, host: '127.0.0.1', agent, path: `/work/${ms}` }, (answer) => {
+    const request = get({ port, host: '127.0.0.1', agent, path: `/slow/${ms}` }, (answer) => {
       answer.resume().once('end', () => {
         resolve({ result: String(answer.statusCode), stays: answer.headers.connection !== 'close' });
       });
