@@ -1,6 +1,7 @@
 /**
  * What the sale of a lead takes: p95 in markets of 1,000 to 100,000 providers, in a hot niche, and against the same SQL sent by bare pg.
  *
+ * The last is told in `distribution-pair.ts`, the markets in `distribution-world.ts`. The rest:
  * Four loops in this one process, each with a connection of its own, sell leads that wait in the database, arriving by Zipf over twenty
  * niches. A sale is all that a worker commits: `distributeLead` and the verdict of its job; its time runs from before BEGIN to behind
  * COMMIT, tries after a lock conflict included. Measured in the steady state: first as many leads are sold as there are tenths of
@@ -140,18 +141,17 @@ function figuresOf(scales: readonly Scale[]): Figure[] {
   const reported = (what: string, value: number, unit = 'ms') => ({ what, value, unit, target: '', ok: true });
   const none = (what: string, value: number, unit: string) => ({ what, value, unit, target: '= 0', ok: value === 0 });
   const total = (of: 'failed' | 'broken') => scales.reduce((sum, scale) => sum + scale[of], 0);
+  // A short run has no market of the size that the bounds are for.
+  const within = (bound: number, what: string, value: number) =>
+    largest.providers >= 100_000 ? below(bound, { what, value, unit: 'ms' }) : reported(what, value);
   return [
     ...scales.slice(0, -1).map((scale) => reported(`p95 of a sale, 4 connections, ${at(scale)}`, p95(scale.sales))),
-    below(50, { what: `p95 of a sale, 4 connections, ${at(largest)}`, value: p95(largest.sales), unit: 'ms' }),
-    reported('the same, median', percentile(largest.sales.ms, 50)),
-    reported('the same, rate', largest.sales.ms.length / largest.sales.seconds, 'sales/s'),
-    reported('the same, subscriptions read for a sale, p95', largest.sales.examinedP95, 'rows'),
-    reported(`p95, 1 connection, ${at(largest)}`, p95(largest.alone)),
-    below(150, {
-      what: `p95, 4 connections, all leads of the hot niche, ${at(largest)}`,
-      value: p95(largest.hot),
-      unit: 'ms',
-    }),
+    within(50, `p95 of a sale, 4 connections, ${at(largest)}`, p95(largest.sales)),
+    reported(`median of a sale, 4 connections, ${at(largest)}`, percentile(largest.sales.ms, 50)),
+    reported('sales a second, 4 connections', largest.sales.ms.length / largest.sales.seconds, 'sales/s'),
+    reported('subscriptions read for a sale, p95', largest.sales.examinedP95, 'rows'),
+    reported(`p95 of a sale, 1 connection, ${at(largest)}`, p95(largest.alone)),
+    within(150, `p95, 4 connections, all leads of the hot niche, ${at(largest)}`, p95(largest.hot)),
     none('sales that failed', total('failed'), 'sales'),
     none('rows that break an invariant', total('broken'), 'rows'),
   ];

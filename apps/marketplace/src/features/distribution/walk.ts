@@ -67,7 +67,8 @@ export async function walk(
 
 /**
  * The statement of the walk, apart for the test of its plan. The index of the order carries the areas: only who serves one of the lead's
- * is looked up in the table, by a subselect too, so that it stays a probe per row.
+ * is looked up in the table, by a subselect too, so that it stays a probe per row. The order comes from the inner select: an ORDER BY
+ * beside the LIMIT would let the planner read and sort the whole level.
  */
 export function walkStatement(
   demand: Demand,
