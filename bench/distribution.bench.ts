@@ -20,7 +20,7 @@ export const about = 'sales of leads at 4 connections, and against the same SQL 
 const connections = 4;
 
 interface Sales {
-  /** Milliseconds of each, in ascending order. */
+  /** Milliseconds of each that did not fail, in ascending order. */
   readonly ms: readonly number[];
   readonly seconds: number;
   readonly failed: number;
@@ -99,8 +99,8 @@ async function sellAll(market: Market, leadIds: readonly string[], workers: numb
     for (const leadId of waiting) {
       const startedAt = performance.now();
       const done = await sell(market, leadId).catch(tellFailure);
-      ms.push(performance.now() - startedAt);
       if (done === undefined || done.outcome === 'noop') failed += 1;
+      else ms.push(performance.now() - startedAt);
     }
   };
   const startedAt = performance.now();
@@ -115,7 +115,7 @@ async function sellAll(market: Market, leadIds: readonly string[], workers: numb
 }
 
 function tellFailure(error: unknown): undefined {
-  console.error(error);
+  console.error(`a sale failed: ${error instanceof Error ? error.message : String(error)}`);
 }
 
 const ascending = (one: number, other: number) => one - other;
