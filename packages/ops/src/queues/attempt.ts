@@ -39,6 +39,8 @@ export interface Attempt extends Delivery {
   readonly begun: Begun;
   /** Monotonic ms. */
   readonly startedAt: number;
+  /** How long the record of the start took, in ms. */
+  readonly recordMs: number;
 }
 
 /** BullMQ gets this for every finished job: nothing of the payload may come back through Redis. */

@@ -1,9 +1,9 @@
 import { databaseFailure } from '../postgres/index.ts';
 
 /** Entries of one statement. Larger batches only lengthen the wait of the first. */
-const largestBatch = 64;
-/** Statements under way at once: while one runs, the next gathers. With two, each is half as full and Postgres does twice the work. */
-const mostInFlight = 1;
+const largestBatch = 256;
+/** Statements under way at once: while they run, the next one gathers. More would make each emptier, and Postgres work more. */
+const mostInFlight = 2;
 
 /** Writes entries in shared commits. Each promise settles after the commit that holds its entry, with the row it gave, if any. */
 export interface GroupCommit<Entry, Row> {
@@ -30,7 +30,7 @@ type Batch<Entry, Row> = Map<string, Waiting<Entry, Row>>;
 
 /**
  * Group commit: while a batch is being committed, the next one gathers. An idle writer sends a single entry at once, so a quiet
- * queue pays no waiting time; a busy one shares each commit among up to 64 entries. A batch that fails is repeated entry by entry,
+ * queue pays no waiting time; a busy one shares each commit among up to 256 entries. A batch that fails is repeated entry by entry,
  * unless the server is away: then each entry fails as the batch did.
  */
 export function groupCommit<Entry, Row>(options: GroupCommitOptions<Entry, Row>): GroupCommit<Entry, Row> {

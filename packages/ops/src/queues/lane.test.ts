@@ -35,18 +35,24 @@ describe('a lane', () => {
 
   it('fetches ahead while jobs are short, and stops when they become long', () => {
     const { lane, wanted } = open(32);
-    for (let at = 0; at < 64; at += 1) lane.learn(1);
-    expect(wanted).toEqual([96]);
-    for (let at = 0; at < 64; at += 1) lane.learn(50);
-    expect(wanted).toEqual([96, 32]);
+    for (let at = 0; at < 64; at += 1) lane.learn(1, 2);
+    expect(wanted).toEqual([256]);
+    for (let at = 0; at < 64; at += 1) lane.learn(50, 2);
+    expect(wanted).toEqual([256, 32]);
+  });
+
+  it('does not fetch ahead while recording costs next to nothing', () => {
+    const { lane, wanted } = open(32);
+    for (let at = 0; at < 500; at += 1) lane.learn(1, 0.1);
+    expect(wanted).toEqual([]);
   });
 
   it('does not fetch ahead for a queue of few places, nor before it has seen enough', () => {
     const small = open(4);
-    for (let at = 0; at < 500; at += 1) small.lane.learn(1);
+    for (let at = 0; at < 500; at += 1) small.lane.learn(1, 2);
     expect(small.wanted).toEqual([]);
     const fresh = open(32);
-    for (let at = 0; at < 63; at += 1) fresh.lane.learn(1);
+    for (let at = 0; at < 63; at += 1) fresh.lane.learn(1, 2);
     expect(fresh.wanted).toEqual([]);
   });
 });

@@ -64,9 +64,12 @@ async function processDelivery(delivery: Delivery, handler: JobHandler): Promise
   const pause = deps.failpoint('worker.before_begin');
   if (pause) await pause;
   try {
+    const fetchedAt = performance.now();
     const begun = await beginRun(envelope.run, deps);
     if (typeof begun === 'string') return await refuseStart(begun, delivery);
-    return await conclude(await handleInLane({ ...delivery, begun, startedAt: performance.now() }, handler));
+    const startedAt = performance.now();
+    const one = { ...delivery, begun, startedAt, recordMs: startedAt - fetchedAt };
+    return await conclude(await handleInLane(one, handler));
   } finally {
     deps.suspects.release(envelope.run);
   }
@@ -84,7 +87,7 @@ async function handleInLane(one: Attempt, handler: JobHandler): Promise<Handled>
     const handled = await handle(one, handler);
     const tookMs = performance.now() - startedAt;
     instruments.ended(tookMs);
-    lane.learn(tookMs);
+    lane.learn(tookMs, one.recordMs);
     return handled;
   } finally {
     lane.leave();
