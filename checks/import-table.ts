@@ -11,12 +11,13 @@ export type Slices = {
 
 /** A slice of the library may import the slices of lower levels. */
 const levels: string[][] = [
-  ['postgres', 'redis', 'logging', 'metrics', 'refusals', 'failpoints'],
+  ['postgres', 'redis', 'logging', 'metrics', 'refusals', 'failpoints', 'filters'],
   ['audit', 'leases', 'loops'],
   ['queues', 'idempotency'],
   ['events', 'schedules'],
   ['dead-letters', 'health'],
-  ['alerts'],
+  ['dead-letter-search', 'alerts'],
+  ['dead-letter-groups', 'dead-letter-report', 'redrives', 'queue-control'],
   ['incidents', 'trace'],
   ['http', 'cli', 'testing'],
 ];

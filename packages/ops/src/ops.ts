@@ -2,7 +2,6 @@ import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import type { FastifyInstance } from 'fastify';
-import { queueOverview } from './contract.ts';
 import { type Failpoint, noFailpoints } from './failpoints/index.ts';
 import { createHealth, type Health } from './health/index.ts';
 import { adminRoutes, type Authorize } from './http/index.ts';
@@ -136,7 +135,7 @@ export function openOps(options: OpsOptions): Ops {
     authorize,
     overview,
     migrate: async () => void (await openMigrator({ url: db.url, sets: [opsMigrations] }).up()),
-    http: adminRoutes({ overview, answers: { queues: queueOverview }, web: { log, metrics, authorize } }),
+    http: adminRoutes({ db, registry, queues, overview, web: { log, metrics, authorize } }),
     worker: (handlers) =>
       openWorker(workerQueues(registry, handlers), {
         ...common,

@@ -23,10 +23,10 @@ describe('group commit', () => {
       return rowsOf(entries);
     });
     await commit.add({ key: 'alone', n: 0 });
-    await Promise.all(Array.from({ length: 200 }, (_, n) => commit.add({ key: `k-${n}`, n })));
+    await Promise.all(Array.from({ length: 600 }, (_, n) => commit.add({ key: `k-${n}`, n })));
     expect(sizes[0]).toBe(1);
     expect(sizes.length).toBeLessThan(8);
-    expect(Math.max(...sizes)).toBe(64);
+    expect(Math.max(...sizes)).toBe(256);
   });
 
   it('never puts two entries of one key into one statement', async () => {

@@ -1,3 +1,4 @@
+export { queueOverview, queueRow } from './contract.ts';
 export { openRedisQueues, type RedisQueues } from './bullmq.ts';
 export { Fenced } from './commit.ts';
 export type { Death, OnDeath } from './death.ts';
