@@ -45,6 +45,8 @@ create table ops.dead_letter_queue (
   assignee        text,
   ticket          text,
   snoozed_until   timestamptz,
+  -- Snoozed until its group holds more deaths than this. Means nothing in another state.
+  snoozed_deaths  bigint,
   notes_count     int not null default 0,
   -- What could not be kept, and why; null when the evidence is whole.
   evidence_lacks  text,
@@ -62,6 +64,8 @@ create index dead_letter_fingerprint on ops.dead_letter_queue (fingerprint, reso
 create index dead_letter_correlation on ops.dead_letter_queue (correlation_id);
 create index dead_letter_closed on ops.dead_letter_queue (resolved_at) where resolved_at is not null;
 create index dead_letter_snoozed on ops.dead_letter_queue (snoozed_until) where snoozed_until is not null;
+create index dead_letter_snoozed_deaths on ops.dead_letter_queue (fingerprint) where snoozed_deaths is not null;
+create index dead_letter_probe on ops.dead_letter_queue (queue_name, failed_at desc) where synthetic;
 
 -- The exact content, version 0 as captured; edits add versions, and never overwrite one. No foreign key: its check would be a
 -- quarter of the cost of a capture. Retention removes both.
@@ -98,6 +102,7 @@ create table ops.dead_letter_group (
   last_version    text,
   fixed_in        text,
   fixed_by        text,
+  fixed_at        timestamptz,
   regressed_at    timestamptz,
   assignee        text,
   ticket          text,
@@ -180,7 +185,9 @@ create index dead_letter_stock_fingerprint on ops.dead_letter_stock (fingerprint
 create table ops.job_death (
   id     bigint generated always as identity primary key,
   queue  text not null,
-  deaths bigint not null
+  deaths bigint not null,
+  -- Captures that could not keep the whole evidence.
+  capture_errors bigint not null default 0
 );
 
 create function ops.count_dead_letters() returns trigger language plpgsql as $$
