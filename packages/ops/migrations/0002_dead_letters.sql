@@ -190,6 +190,13 @@ create table ops.job_death (
   capture_errors bigint not null default 0
 );
 
+-- The newest probe of each queue: a job that dies on purpose, to show that deaths are captured. Its letter is its result.
+create table ops.capture_probe (
+  queue    text primary key,
+  run_key  text not null,
+  asked_at timestamptz not null default clock_timestamp()
+);
+
 create function ops.count_dead_letters() returns trigger language plpgsql as $$
 begin
   insert into ops.dead_letter_change (source, queue_name, fingerprint, cause, worker_version,
@@ -378,6 +385,7 @@ drop table ops.queue;
 drop table ops.saved_view;
 drop table ops.redrive_item;
 drop table ops.redrive;
+drop table ops.capture_probe;
 drop table ops.job_death;
 drop table ops.dead_letter_stock;
 drop table ops.dead_letter_hour;
