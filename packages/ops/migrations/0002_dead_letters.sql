@@ -263,18 +263,30 @@ create table ops.redrive (
   created_at      timestamptz not null default clock_timestamp(),
   reason          text,
   approved_by     text,
+  approved_by_name text,
   approved_at     timestamptz,
   started_by      text,
+  started_by_name text,
+  started_via     text,
   started_at      timestamptz,
   undo_until      timestamptz,
-  -- What it returns to after a pause.
-  resumes_as      text,
+  -- What it returns to after a pause, and begins as after its wait.
+  resumes_as      text check (resumes_as in ('waiting', 'canary', 'running')),
   stopped_because jsonb,
   canary          jsonb,
+  -- Fingerprints of the plan, and those a person accepted since; and those met that are not among them.
+  fingerprints    text[] not null default '{}',
+  new_fingerprints text[] not null default '{}',
+  -- Older verdicts do not stop it again.
+  judged_from     timestamptz,
+  -- When the next item may go out: with the rate, all that is needed to go on without a burst.
+  due             timestamptz,
+  recall          boolean not null default false,
   progress        jsonb not null default '{}',
   rate            jsonb not null default '{}',
   ended_at        timestamptz,
   acknowledged_by text,
+  acknowledged_by_name text,
   acknowledged_at timestamptz,
   version         int not null default 1,
   correlation_id  text not null
@@ -300,6 +312,8 @@ create table ops.redrive_item (
 ) with (fillfactor = 70);
 create index redrive_item_letter on ops.redrive_item (letter_id);
 create index redrive_item_outcome on ops.redrive_item (redrive_id, outcome, ord);
+create index redrive_item_verdict on ops.redrive_item (redrive_id, decided_at) where outcome in ('succeeded', 'failed');
+create index redrive_item_new_fingerprint on ops.redrive_item (redrive_id, new_fingerprint) where new_fingerprint is not null;
 
 create table ops.saved_view (
   id         uuid primary key default gen_random_uuid(),
