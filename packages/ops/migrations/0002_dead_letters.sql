@@ -337,6 +337,16 @@ create table ops.queue (
   version        int not null default 1
 );
 
+-- Attempts by minute and process, for what an operator sees of the last hour. A process that is killed takes its last seconds with it.
+create table ops.attempt_minute (
+  minute    timestamptz not null,
+  queue     text not null,
+  worker    uuid not null,
+  completed int not null default 0,
+  failed    int not null default 0,
+  primary key (minute, queue, worker)
+);
+
 -- Makes cursors that nobody else can write.
 create table ops.signing_key (
   name  text primary key,
@@ -395,6 +405,7 @@ drop trigger job_run_closes_letter on ops.job_run;
 drop function ops.close_letter();
 drop index ops.job_run_letter;
 drop table ops.signing_key;
+drop table ops.attempt_minute;
 drop table ops.queue;
 drop table ops.saved_view;
 drop table ops.redrive_item;
