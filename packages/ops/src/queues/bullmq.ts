@@ -1,10 +1,11 @@
 import { type Job as BullJob, Queue, Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { withDeadline } from '../redis/index.ts';
+import { inspectRedis, type RedisInspection } from './bullmq-inspection.ts';
 import type { Envelope } from './envelope.ts';
 import type { QueueRegistry } from './registry.ts';
 
-/** Everything this library knows of BullMQ's options, states and keys is in this file. */
+/** Everything this library knows of BullMQ's options, states and keys is in this file and in `bullmq-inspection.ts`. */
 
 /** A job as the dispatcher hands it over. */
 export interface Handover {
@@ -25,15 +26,17 @@ export interface RedisCounts {
 }
 
 /** The queues of the registry in one Redis. */
-export interface RedisQueues {
+export interface RedisQueues extends RedisInspection {
   /** Adds jobs; ids that exist are left as they are. Throws when Redis refuses one of them, or does not answer in 5 s. */
   add(queue: string, jobs: readonly Handover[]): Promise<void>;
   counts(queue: string): Promise<RedisCounts>;
-  /** Which of these runs Redis will not run: it does not hold them, or it has them as failed. */
-  lost(queue: string, runKeys: readonly string[]): Promise<{ runKey: string; hasFailed: boolean }[]>;
+  /** Which of these runs Redis does not hold. */
+  lost(queue: string, runKeys: readonly string[]): Promise<string[]>;
   remove(queue: string, runKey: string): Promise<void>;
   pause(queue: string): Promise<void>;
   resume(queue: string): Promise<void>;
+  /** Lets those of these jobs that wait for their time wait no longer; leaves the others as they are. */
+  promote(queue: string, runKeys: readonly string[]): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -51,7 +54,9 @@ export function openRedisQueues(redis: Redis, registry: QueueRegistry, prefix: s
     return queue;
   };
   const bounded = <T>(call: Promise<T>) => withDeadline(call, answerWithinMs, 'Redis');
+  const inspection = inspectRedis(redis, prefix, bounded);
   return {
+    ...inspection,
     async add(name, jobs) {
       await bounded(
         named(name).addBulk(jobs.map((job) => ({ name: job.kind, data: job.envelope, opts: jobOptions(job) }))),
@@ -67,15 +72,11 @@ export function openRedisQueues(redis: Redis, registry: QueueRegistry, prefix: s
     },
     async lost(name, runKeys) {
       const pipeline = redis.pipeline();
-      for (const key of runKeys) pipeline.exists(`${prefix}:${name}:${key}`).zscore(`${prefix}:${name}:failed`, key);
+      for (const key of runKeys) pipeline.exists(`${prefix}:${name}:${key}`);
       const replies = (await bounded(pipeline.exec())) ?? [];
       const failure = replies.find(([error]) => error)?.[0];
       if (failure) throw failure;
-      return runKeys.flatMap((runKey, at) => {
-        const isThere = replies[2 * at]?.[1] === 1;
-        const hasFailed = typeof replies[2 * at + 1]?.[1] === 'string';
-        return isThere && !hasFailed ? [] : [{ runKey, hasFailed }];
-      });
+      return runKeys.filter((_key, at) => replies[at]?.[1] !== 1);
     },
     async remove(name, runKey) {
       await bounded(named(name).remove(runKey));
@@ -86,10 +87,22 @@ export function openRedisQueues(redis: Redis, registry: QueueRegistry, prefix: s
     async resume(name) {
       await bounded(named(name).resume());
     },
+    async promote(name, runKeys) {
+      const delayed = await inspection.delayed(name, runKeys);
+      await bounded(Promise.all(delayed.map((runKey) => promoteJob(named(name), runKey))));
+    },
     async close() {
       await Promise.all([...queues.values()].map((queue) => queue.close()));
     },
   };
+}
+
+/** A job whose time came meanwhile is no longer delayed, which is what was wanted. */
+async function promoteJob(queue: Queue, runKey: string): Promise<void> {
+  const job = (await queue.getJob(runKey)) as BullJob<unknown> | undefined;
+  await job?.promote().catch((error: unknown) => {
+    if (!(error instanceof Error && error.message.includes('delayed'))) throw error;
+  });
 }
 
 /**

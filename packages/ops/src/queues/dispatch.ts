@@ -57,7 +57,10 @@ export async function dispatchOnce(deps: DispatchDeps): Promise<DispatchResult> 
     const open = full.size === 0 ? rows : await claimRows(tx, [...full]);
     await failpoint('dispatch.before_add');
     const refused: Refused[] = [];
-    for (const [queue, jobs] of byQueue(open)) refused.push(...(await addAll(redis, queue, jobs)));
+    for (const [queue, jobs] of byQueue(open)) {
+      refused.push(...(await addAll(redis, queue, jobs)));
+      await promoteKnown(redis, queue, jobs);
+    }
     await failpoint('dispatch.after_add');
     const refusedKeys = new Set(refused.map(({ row }) => row.run_key));
     const added = open.filter((row) => !refusedKeys.has(row.run_key));
@@ -117,6 +120,16 @@ async function addAll(redis: RedisQueues, queue: string, rows: readonly OutboxRo
     const half = Math.ceil(rows.length / 2);
     return [...(await addAll(redis, queue, rows.slice(0, half))), ...(await addAll(redis, queue, rows.slice(half)))];
   }
+}
+
+/** A job that Redis knows keeps its delay when it is added again: one that an operator promoted is told so by itself. */
+async function promoteKnown(redis: RedisQueues, queue: string, rows: readonly OutboxRow[]): Promise<void> {
+  const due = rows.filter((row) => row.dispatches > 0 && row.delay_ms === 0);
+  if (due.length > 0)
+    await redis.promote(
+      queue,
+      due.map((row) => row.run_key),
+    );
 }
 
 function handoverOf(row: OutboxRow): Handover {
