@@ -1,6 +1,7 @@
 import { z } from 'zod';
 
 export { queueOverview, queueRow } from './queues/contract.ts';
+export * from './redrives/contract.ts';
 export {
   type ErrorCode,
   type ErrorCodes,
