@@ -19,3 +19,5 @@ export const problem = z.object({
   correlation_id: z.string(),
   details: z.record(z.string(), z.unknown()).optional(),
 });
+
+export * from './filters/index.ts';
