@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-export { queueOverview, queueRow } from './queues/contract.ts';
+export { queueOverview, type QueueOverview, type QueuePause, queuePause, type QueueRow, queueRow } from './queues/contract.ts';
 export * from './redrives/contract.ts';
 export {
   type ErrorCode,

@@ -96,6 +96,7 @@ function queueMetrics(prefix: string) {
       aggregation: 'S',
       reporter: `${collector}, Postgres`,
     },
+    dlq_oldest_age_seconds: stock('Age of the oldest open dead letter, 0 when there is none', 'seconds'),
     job_outbox_backlog: stock('Jobs committed and not yet handed over', 'jobs'),
     job_outbox_oldest_age_seconds: stock('Age of the oldest job not yet handed over', 'seconds'),
     queue_stats_last_success_timestamp_seconds: {

@@ -33,6 +33,8 @@ export interface RedisInspection {
   delayed(queue: string, runKeys: readonly string[]): Promise<string[]>;
 }
 
+type Pipeline = ReturnType<Redis['pipeline']>;
+type Ask = (fill: (pipeline: Pipeline) => unknown) => Promise<unknown[]>;
 type Bounded = <T>(call: Promise<T>) => Promise<T>;
 
 const mostActive = 1_000;
@@ -41,7 +43,7 @@ const sampleSize = 20;
 const bandWidth = 0x1_0000_0000;
 
 export function inspectRedis(redis: Redis, prefix: string, bounded: Bounded): RedisInspection {
-  const ask = async (fill: (pipeline: ReturnType<Redis['pipeline']>) => unknown): Promise<unknown[]> => {
+  const ask: Ask = async (fill) => {
     const pipeline = redis.pipeline();
     fill(pipeline);
     const replies = (await bounded(pipeline.exec())) ?? [];
@@ -49,38 +51,40 @@ export function inspectRedis(redis: Redis, prefix: string, bounded: Bounded): Re
     if (failure) throw failure;
     return replies.map(([, value]) => value);
   };
+  const askEach = (ids: readonly string[], question: (pipeline: Pipeline, id: string) => unknown) =>
+    ask((all) => {
+      for (const id of ids) question(all, id);
+    });
   const key = (queue: string, name: string) => `${prefix}:${queue}:${name}`;
   return {
     isPaused: async (queue) => (await bounded(redis.hexists(key(queue, 'meta'), 'paused'))) === 1,
     async heads(queue) {
       const [next, first] = await ask((all) =>
-        all.lindex(key(queue, 'wait'), -1).zrange(key(queue, 'prioritized'), 0, 0),
+        all.lindex(key(queue, 'wait'), -1).zrange(key(queue, 'prioritized'), '0', '0'),
       );
       return [next, ...(first as string[])].filter((id): id is string => typeof id === 'string');
     },
     place: (queue, runKey) => findPlace(ask, (name) => key(queue, name), runKey),
     async activeJobs(queue) {
       const ids = await bounded(redis.lrange(key(queue, 'active'), 0, mostActive - 1));
-      const locks = await ask((all) => ids.map((id) => all.exists(key(queue, `${id}:lock`))));
+      const locks = await askEach(ids, (all, id) => all.exists(key(queue, `${id}:lock`)));
       return ids.map((runKey, at) => ({ runKey, hasLock: locks[at] === 1 }));
     },
     limitedForMs: async (queue) => Math.max(0, await bounded(redis.pttl(key(queue, 'limiter')))),
     async sample(queue) {
       const [wait, delayed] = await ask((all) =>
-        all.lrange(key(queue, 'wait'), -sampleSize, -1).zrange(key(queue, 'delayed'), 0, sampleSize - 1),
+        all.lrange(key(queue, 'wait'), -sampleSize, -1).zrange(key(queue, 'delayed'), '0', String(sampleSize - 1)),
       );
       const ids = [...(wait as string[]), ...(delayed as string[])];
-      const options = await ask((all) => ids.map((id) => all.hget(key(queue, id), 'opts')));
+      const options = await askEach(ids, (all, id) => all.hget(key(queue, id), 'opts'));
       return ids.map((runKey, at) => ({ runKey, options: parsed(options[at]) }));
     },
     async delayed(queue, runKeys) {
-      const scores = await ask((all) => runKeys.map((runKey) => all.zscore(key(queue, 'delayed'), runKey)));
+      const scores = await askEach(runKeys, (all, runKey) => all.zscore(key(queue, 'delayed'), runKey));
       return runKeys.filter((_runKey, at) => typeof scores[at] === 'string');
     },
   };
 }
-
-type Ask = (fill: (pipeline: ReturnType<Redis['pipeline']>) => unknown) => Promise<unknown[]>;
 
 async function findPlace(ask: Ask, key: (name: string) => string, runKey: string): Promise<RedisPlace> {
   const [index, waiting, rank, score, active, delayed, parent, failed, lock] = (await ask((all) =>

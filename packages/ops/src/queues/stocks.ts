@@ -1,8 +1,9 @@
 import type { Redis } from 'ioredis';
 import type { Metrics, Reading } from '../metrics/index.ts';
-import { type Database, sql } from '../postgres/index.ts';
+import { type Database, prepared, sql } from '../postgres/index.ts';
 import { withDeadline } from '../redis/index.ts';
-import type { QueueOverview } from './overview.ts';
+import type { QueueOverview } from './contract.ts';
+import { readOldestLetters } from './overview-queries.ts';
 import type { QueueRegistry } from './registry.ts';
 
 export interface StockDeps {
@@ -38,6 +39,18 @@ export function watchStocks({ db, redis, metrics, registry, overview }: StockDep
     read: () => outboxAges(db, registry.names),
   });
   metrics.collect({
+    name: 'dead_letters',
+    gauges: ['dlq_oldest_age_seconds'],
+    async read() {
+      const ages = await readOldestLetters(db, registry.names);
+      return registry.names.map((queue) => ({
+        metric: 'dlq_oldest_age_seconds' as const,
+        labels: { queue },
+        value: ages.get(queue) ?? 0,
+      }));
+    },
+  });
+  metrics.collect({
     name: 'pg_pool',
     gauges: ['pg_pool_connections'],
     cacheMs: 0,
@@ -61,26 +74,38 @@ function queueReadings({ queues }: QueueOverview) {
     return [
       { metric: 'queue_depth' as const, labels, value: row.depth },
       { metric: 'queue_delayed' as const, labels, value: row.delayed },
-      ...(row.paused === null ? [] : [{ metric: 'queue_paused' as const, labels, value: Number(row.paused) }]),
+      { metric: 'queue_paused' as const, labels, value: row.paused ? 1 : 0 },
       { metric: 'queue_oldest_job_age_seconds' as const, labels, value: row.oldest_job_age_s ?? 0 },
       { metric: 'dlq_size' as const, labels: { queue: row.name, source: 'queue' }, value: row.dlq_size },
-      { metric: 'job_outbox_backlog' as const, labels, value: row.not_dispatched },
+      ...(row.not_dispatched === null
+        ? []
+        : [{ metric: 'job_outbox_backlog' as const, labels, value: row.not_dispatched }]),
     ];
   });
 }
 
+/** Open runs not handed over among which the oldest of each queue is looked for: the relay takes them in this order. */
+const oldestAmong = 10_000;
+
 async function outboxAges(db: Database, names: readonly string[]) {
-  const { rows } = await db.query<{ queue: string; age_s: number }>(sql`
-    select q.name as queue, coalesce(o.age_s, 0) as age_s
+  const { rows } = await db.query<{ queue: string; age_s: number | null }>(
+    prepared(
+      'outbox-ages',
+      sql`
+    with waiting as materialized (
+      select id, queue, run_key from ops.job_outbox where dispatched_at is null order by id limit ${oldestAmong}),
+    oldest as (select distinct on (queue) queue, run_key from waiting order by queue, id)
+    select q.name as queue,
+           coalesce(extract(epoch from statement_timestamp() - r.enqueued_at),
+                    case when (select count(*) from waiting) < ${oldestAmong} then 0 end)::float8 as age_s
     from unnest(${names}::text[]) as q(name)
-    left join (select b.queue, extract(epoch from clock_timestamp() - min(r.enqueued_at))::float8 as age_s
-               from ops.job_outbox b join ops.job_run r using (run_key)
-               where b.dispatched_at is null group by b.queue) o on o.queue = q.name`);
-  return rows.map(({ queue, age_s }) => ({
-    metric: 'job_outbox_oldest_age_seconds' as const,
-    labels: { queue },
-    value: age_s,
-  }));
+    left join oldest o on o.queue = q.name
+    left join ops.job_run r using (run_key)`,
+    ),
+  );
+  return rows.flatMap(({ queue, age_s }) =>
+    age_s === null ? [] : [{ metric: 'job_outbox_oldest_age_seconds' as const, labels: { queue }, value: age_s }],
+  );
 }
 
 const redisFields = {
