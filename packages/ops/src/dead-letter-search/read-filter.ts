@@ -1,0 +1,37 @@
+import { emptyFilter, type Filter, FilterError, narrow, parseFilter } from '../filters/index.ts';
+import type { QueueRegistry } from '../queues/index.ts';
+import { refuse } from '../refusals/index.ts';
+
+/** What a request names a selection by. */
+export interface FilterTexts {
+  readonly q?: string | undefined;
+  /** Queue or alias; one more term. */
+  readonly queue?: string | undefined;
+  /** `identity` or `identity.dlq`; one more term. */
+  readonly stream?: string | undefined;
+}
+
+/**
+ * The filter of a request, with the canonical names of queues. Relative times and `me` stay as they are.
+ * Throws refusal `filter_invalid` with where, and what may have been meant.
+ */
+export function readFilter({ q, queue, stream }: FilterTexts, registry: QueueRegistry): Filter {
+  let filter = q === undefined ? emptyFilter : parsed(q, registry);
+  for (const [field, name] of [
+    ['queue', queue && (registry.resolve(queue) ?? queue)],
+    ['stream', stream && (stream.endsWith('.dlq') ? stream : `${stream}.dlq`)],
+  ] as const) {
+    if (name) filter = narrow(filter, { negated: false, field, op: '=', values: [{ is: 'text', text: name }] });
+  }
+  return filter;
+}
+
+function parsed(text: string, registry: QueueRegistry): Filter {
+  try {
+    return parseFilter(text, { queue: registry.resolve });
+  } catch (error) {
+    if (!(error instanceof FilterError)) throw error;
+    const { at, field, did_you_mean, message } = error;
+    throw refuse('filter_invalid', { at, field, did_you_mean, message });
+  }
+}
