@@ -19,6 +19,7 @@ import {
   defineQueue,
   done,
   enqueueMany,
+  openDeathWriter,
   openRedisQueues,
   openWorker,
 } from '../packages/ops/src/queues/index.ts';
@@ -201,6 +202,7 @@ async function measureOurs(bench: Bench, arm: Exclude<Arm, 'bare'>): Promise<num
     failpoint: noFailpoints,
     stopWithinMs: 5_000,
     onCompleted: count,
+    deaths: openDeathWriter({ db, log, metrics: bench.metrics, workerId: randomUUID(), onDeaths: async () => {} }),
     ...(arm !== 'recorded' && { runs: unrecordedRuns }),
   });
   const seconds = await timed(async () => {

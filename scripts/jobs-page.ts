@@ -14,8 +14,8 @@ const keys: Record<string, string> = {
 };
 
 const classes: Record<FailureClass, string> = {
-  permanent:
-    '`PermanentError`, a payload that does not fit its schema, a kind the queue does not have, an outcome `bury`',
+  permanent: '`PermanentError`, a kind the queue does not have, an outcome `bury`',
+  invalid: 'a payload that does not fit the schema of its kind, or that is gone: dead at once',
   transient:
     'everything else that is thrown, an outcome `retry`, a deadline that passed, an attempt that was fenced off',
   conflict: 'deadlock, serialization failure, lock timeout (40P01, 40001, 55P03), after three tries in place',
@@ -27,10 +27,13 @@ const classes: Record<FailureClass, string> = {
 const causes: Record<DeathCause, string> = {
   exhausted: 'The last attempt failed.',
   permanent: 'A failure that no attempt can help.',
-  invalid: 'Redis refused the job alone, five times.',
+  invalid: 'The payload breaks the schema of its kind, or Redis refused the job alone, five times.',
+  unreadable: 'Redis held a failed job that is not of this plane: its data has no envelope.',
   crash_loop: 'Three starts ended without a word: the job takes its process down.',
-  orphaned: 'Redis holds a job of which Postgres knows nothing; it fails there, and there is no run to bury.',
+  stalled: 'BullMQ gave the job up because its lock was lost too often.',
+  orphaned: 'Redis held a job of ours of which Postgres knows nothing: it was never executed.',
   lost: 'Handed over five times and never begun.',
+  removed: 'An operator removed it before it ran; its letter is born discarded.',
 };
 
 export function jobsPage(): string {

@@ -1,6 +1,23 @@
 import { z } from 'zod';
 
-export { queueOverview, type QueueOverview, type QueuePause, queuePause, type QueueRow, queueRow } from './queues/contract.ts';
+export {
+  closeAnswer,
+  closeBody,
+  deleteAnswer,
+  deleteBody,
+  jsonPatch,
+  retryAnswer,
+  retryBody,
+  retryPreview,
+} from './dead-letters/contract.ts';
+export {
+  queueOverview,
+  type QueueOverview,
+  type QueuePause,
+  queuePause,
+  type QueueRow,
+  queueRow,
+} from './queues/contract.ts';
 export * from './redrives/contract.ts';
 export {
   type ErrorCode,

@@ -62,7 +62,7 @@ export {
   type JobHandler,
   type JobKind,
   type JobOutcome,
-  type OnDeath,
+  type OnDeaths,
   type PayloadOf,
   PayloadRefused,
   PermanentError,

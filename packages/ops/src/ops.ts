@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import type { FastifyInstance } from 'fastify';
+import { captureDeaths, openFold, openSweeper } from './dead-letters/index.ts';
 import { type Failpoint, noFailpoints } from './failpoints/index.ts';
 import { createHealth, type Health } from './health/index.ts';
 import { adminRoutes, type Authorize } from './http/index.ts';
@@ -13,8 +14,11 @@ import { type Database, type MigrationSet, openMigrator, sql } from './postgres/
 import {
   cached,
   createRegistry,
+  openAttemptCounts,
   type JobHandler,
-  type OnDeath,
+  openDeathWriter,
+  openFailedSets,
+  type OnDeaths,
   openDispatcher,
   openReconciler,
   openRedisQueues,
@@ -58,8 +62,10 @@ export interface OpsOptions {
   readonly dispatchPollMs?: number;
   /** How long `stop()` of a worker waits for its attempts before it aborts them, in ms. Default 25,000. */
   readonly stopWithinMs?: number;
-  /** Called in the transaction that buries a run. */
-  readonly onDeath?: OnDeath;
+  /** Pause between two looks into the failed sets of Redis, in ms. Default 3,000. */
+  readonly sweepEveryMs?: number;
+  /** Called in the transaction that buries runs and captures their letters. */
+  readonly onDeaths?: OnDeaths;
   /** For tests: stops the plane at a named point. Default none. */
   readonly failpoint?: Failpoint;
 }
@@ -87,7 +93,10 @@ export interface Ops {
   relay(): Runnable;
   /** Repairs what Postgres and Redis disagree on, and removes rows after their time. */
   scheduler(): Runnable;
-  /** The queues as an operator sees them; cached for 2 s, one computation for all callers. */
+  /**
+   * The queues as an operator sees them; one computation for all callers. An answer is kept for 2 s; after that it is given until the next
+   * one is there, but at most for 10 s: `as_of` says how old it is.
+   */
   overview(): Promise<QueueOverview>;
   /** Closes the connections to Redis. The database is the application's to close. */
   close(): Promise<void>;
@@ -102,9 +111,12 @@ export const opsMigrations: MigrationSet = {
 /** Waiting jobs above which the check `queue` says `degraded`. */
 const deepQueue = 100;
 
+/** One computation for all callers, none of whom waits for it while others ask too. */
+const overviewCache = { ttlMs: 2_000, staleMs: 8_000 };
+
 /** Builds the plane. Connects lazily: an absent Redis shows in health, it does not stop the start. */
 export function openOps(options: OpsOptions): Ops {
-  const { db, prefix = '{ops}', version = '0.0.0', failpoint = noFailpoints, onDeath, authorize } = options;
+  const { db, prefix = '{ops}', version = '0.0.0', failpoint = noFailpoints, authorize } = options;
   const processId = randomUUID();
   const registry = createRegistry(options.queues);
   const log = options.log ?? defaultLog(version, processId);
@@ -113,7 +125,7 @@ export function openOps(options: OpsOptions): Ops {
   const connection = { url: options.redisUrl, onError };
   const redis = connectRedis(connection);
   const queues = openRedisQueues(redis, registry, prefix);
-  const overview = cached(2_000, () => readOverview(db, queues, registry, () => new Date()));
+  const overview = cached(overviewCache, () => readOverview(db, queues, registry, () => new Date()));
   const health = createHealth({
     metrics,
     onChange: (change) => log.warn('health_check_changed', { ...change }),
@@ -126,7 +138,13 @@ export function openOps(options: OpsOptions): Ops {
   watchStocks({ db, redis, metrics, registry, overview });
   const lease = (name: string) =>
     openLease(db, { name, holder: processId, ...(options.leaseMs !== undefined && { ttlMs: options.leaseMs }) });
-  const common = { db, queues, registry, log, metrics, failpoint, onDeath, workerId: processId };
+  const onDeaths: OnDeaths = async (tx, dead) => {
+    await captureDeaths(tx, dead);
+    await options.onDeaths?.(tx, dead);
+  };
+  const deaths = openDeathWriter({ db, log, metrics, workerId: processId, onDeaths });
+  const common = { db, queues, registry, log, metrics, failpoint, deaths, workerId: processId };
+  const sweeping = { ...common, failedSets: openFailedSets(redis, prefix) };
   return {
     registry,
     health,
@@ -136,15 +154,20 @@ export function openOps(options: OpsOptions): Ops {
     overview,
     migrate: async () => void (await openMigrator({ url: db.url, sets: [opsMigrations] }).up()),
     http: adminRoutes({ db, registry, queues, overview, web: { log, metrics, authorize } }),
-    worker: (handlers) =>
-      openWorker(workerQueues(registry, handlers), {
-        ...common,
-        prefix,
-        version,
-        connect: () => workerConnection(connection),
-        lockMs: options.jobLockMs ?? 30_000,
-        stopWithinMs: options.stopWithinMs ?? 25_000,
-      }),
+    worker(handlers) {
+      const worked = workerQueues(registry, handlers);
+      return together('worker', [
+        openAttemptCounts({ ...common, queues: worked.map(({ queue }) => queue.name) }),
+        openWorker(worked, {
+          ...common,
+          prefix,
+          version,
+          connect: () => workerConnection(connection),
+          lockMs: options.jobLockMs ?? 30_000,
+          stopWithinMs: options.stopWithinMs ?? 25_000,
+        }),
+      ]);
+    },
     relay: () => openDispatcher({ ...common, redis, pollMs: options.dispatchPollMs ?? 100 }),
     scheduler: () =>
       together('scheduler', [
@@ -155,6 +178,8 @@ export function openOps(options: OpsOptions): Ops {
           everyMs: options.reconcileEveryMs ?? 60_000,
         }),
         openRetention({ db, log, lease: lease('retention') }),
+        openSweeper({ ...sweeping, lease: lease('dead-letter-sweeper'), everyMs: options.sweepEveryMs ?? 3_000 }),
+        openFold({ db, log }),
       ]),
     async close() {
       await queues.close();

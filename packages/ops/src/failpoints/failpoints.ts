@@ -12,6 +12,7 @@ export const failpointNames = [
   'worker.before_death',
   'worker.after_death',
   'reconcile.before_return',
+  'sweep.before_forget',
 ] as const;
 
 export type FailpointName = (typeof failpointNames)[number];

@@ -42,3 +42,8 @@ export function checkAccess(access: Access, authorization: Authorization | undef
   if (access.secondFactor === 'fresh' && now.getTime() - secondFactorAt.getTime() > freshForMs)
     throw refuse('mfa_stale');
 }
+
+/** Asks for more than the route does, where what is asked for depends on the body. Throws as {@link checkAccess}. */
+export function demand(authorization: Authorization, access: Exclude<Access, string>, now: Date = new Date()): void {
+  checkAccess(access, authorization, now);
+}

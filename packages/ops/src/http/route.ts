@@ -87,7 +87,12 @@ function checked(schema: z.ZodType, value: unknown, part: 'params' | 'query' | '
   const faults = result.error.issues
     .slice(0, 20)
     .map((issue) => ({ at: [part, ...issue.path.map(String)].join('.'), message: issue.message }));
-  throw refuse(part === 'params' ? 'bad_id' : 'validation_failed', { faults });
+  throw refuse(codeOf(part, faults), { faults });
+}
+
+function codeOf(part: string, faults: readonly { at: string }[]) {
+  if (part === 'params') return 'bad_id';
+  return faults.every(({ at }) => at === 'body.reason') ? 'reason_required' : 'validation_failed';
 }
 
 /** What the host's documentation shows. The plugin that writes it adds these keys to Fastify's type. */

@@ -10,6 +10,7 @@ export const opsLogEvents = [
   'job_attempt_failed',
   'job_dead_lettered',
   'job_snoozed',
+  'dead_letters_swept',
   'job_fenced',
   'jobs_dispatched',
   'dispatch_failed',

@@ -1,7 +1,7 @@
 import { DelayedError, type Job as BullJob } from 'bullmq';
 import type { Failpoint } from '../failpoints/index.ts';
 import type { Logger } from '../logging/index.ts';
-import type { OnDeath } from './death.ts';
+import type { DeathWriter } from './death.ts';
 import type { Deadlines } from './deadlines.ts';
 import type { QueueDefinition } from './definition.ts';
 import type { Envelope } from './envelope.ts';
@@ -16,7 +16,7 @@ export interface ProcessDeps extends StartDeps {
   readonly log: Logger;
   readonly workerId: string;
   readonly failpoint: Failpoint;
-  readonly onDeath?: OnDeath | undefined;
+  readonly deaths: DeathWriter;
   readonly deadlines: Deadlines;
   /** Told when Postgres or Redis was away, so that the worker stops fetching until they are back. */
   readonly onInfrastructureFailure: () => void;
@@ -66,11 +66,4 @@ export function blockOf({ job, begun, queue }: Attempt) {
 
 export function evidenceOf({ type, message, code }: Failure) {
   return { type, message, code, stack: '' };
-}
-
-export function errorOf(failure: Failure): Error {
-  const error = new Error(failure.message);
-  error.name = failure.type;
-  error.stack = failure.stack;
-  return error;
 }

@@ -1,5 +1,10 @@
-import { type Database, sql, type Tx } from '../postgres/index.ts';
-import type { Failure } from './failure.ts';
+import { type Logger, runWithContext } from '../logging/index.ts';
+import type { Metrics } from '../metrics/index.ts';
+import { type Database, prepared, sql, type Tx } from '../postgres/index.ts';
+import { bodyOfEnvelope } from './envelope.ts';
+import { asError, type Failure } from './failure.ts';
+import { groupCommit } from './group-commit.ts';
+import { probeKind } from './probe.ts';
 import type { DeathCause } from './verdict.ts';
 
 /** A run that will not be tried again by itself. */
@@ -8,74 +13,176 @@ export interface Death {
   readonly rootKey: string;
   readonly queue: string;
   readonly kind: string;
+  /** 0 for the first run of a piece of work, then the number of the retry. */
   readonly generation: number;
+  /** The dead letter this run was a retry of. */
+  readonly letterId: string | null;
   readonly cause: DeathCause;
   readonly failure: Failure;
+  /** Failed attempts of this run. */
+  readonly attempts: number;
+  /** The payload's exact JSON text; undefined when it was not kept. */
+  readonly body: string | undefined;
+  /** The process that ran it last. */
+  readonly workerId: string | null;
+  /** ISO 8601. */
+  readonly diedAt: string;
+  readonly firstFailedAt: string;
   readonly correlationId: string;
+  readonly causationId: string | null;
+  readonly traceparent: string | null;
 }
 
-/** Called in the transaction of the verdict `dead`: what it writes and the verdict are one commit. */
-export type OnDeath = (tx: Tx, death: Death) => Promise<void>;
+/** Called in the transaction of the verdicts `dead`: what it writes and the verdicts are one commit. */
+export type OnDeaths = (tx: Tx, deaths: readonly Death[]) => Promise<void>;
 
-interface DeadRow {
-  root_key: string;
-  kind: string;
-  generation: number;
-  correlation_id: string;
-}
-
+/** A run to be buried. */
 export interface Dying {
   readonly runKey: string;
   readonly queue: string;
   readonly cause: DeathCause;
   readonly failure: Failure;
-  readonly workerId: string;
   /** The attempt that failed for good; undefined when none was running. */
-  readonly started?: number;
+  readonly started?: number | undefined;
+  /** Only when no attempt is under way. */
+  readonly idle?: boolean;
 }
 
-/** Writes the verdict `dead` once, and keeps the payload as evidence. False when the run was decided before, or a newer attempt is running. */
-export async function recordDeath(db: Database, dying: Dying, onDeath?: OnDeath): Promise<boolean> {
+/** Writes the verdict `dead`, many in one commit, with a log line and a count for each. */
+export interface DeathWriter {
+  /** Undefined when the run was decided before, or a newer attempt is running. */
+  bury(dying: Dying): Promise<Death | undefined>;
+  /** Resolves when everything given so far is committed or has failed. */
+  flush(): Promise<void>;
+}
+
+export interface DeathDeps {
+  readonly db: Database;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  readonly workerId: string;
+  readonly onDeaths: OnDeaths;
+}
+
+export function openDeathWriter(deps: DeathDeps): DeathWriter {
+  const commits = groupCommit<Dying, Death>({
+    keyOf: ({ runKey }) => runKey,
+    write: (dying) => recordDeaths(deps, dying),
+  });
+  return {
+    async bury(dying) {
+      const death = await commits.add(dying);
+      if (death) tell(deps, death);
+      return death;
+    },
+    flush: () => commits.flush(),
+  };
+}
+
+function tell(
+  { log, metrics }: DeathDeps,
+  { queue, kind, runKey, cause, failure, attempts, correlationId }: Death,
+): void {
+  metrics.counter('jobs_dead_lettered_total').labels({ queue, reason: cause }).inc();
+  // A probe dies on purpose.
+  if (kind === probeKind) return;
+  runWithContext({ correlationId }, () =>
+    log.error('job_dead_lettered', asError(failure), { queue, job_name: kind, job_id: runKey, cause, attempts }),
+  );
+}
+
+interface DeadRow {
+  run_key: string;
+  root_key: string;
+  queue: string;
+  kind: string;
+  generation: number;
+  dlq_id: string | null;
+  cause: DeathCause;
+  failures: number;
+  worker: string | null;
+  died_at: string;
+  first_failed_at: string;
+  correlation_id: string;
+  causation_id: string | null;
+  traceparent: string | null;
+  envelope: string | null;
+  large_body: string | null;
+}
+
+async function recordDeaths(
+  { db, workerId, onDeaths }: DeathDeps,
+  dying: readonly Dying[],
+): Promise<Map<string, Death>> {
   return db.transaction(async (tx) => {
-    const { runKey, queue, cause, failure } = dying;
-    const { rows } = await tx.query<DeadRow>(deathStatement(dying));
-    const row = rows[0];
-    if (!row) return false;
-    await onDeath?.(tx, {
-      runKey,
-      queue,
-      cause,
-      failure,
-      rootKey: row.root_key,
-      kind: row.kind,
-      generation: row.generation,
-      correlationId: row.correlation_id,
-    });
-    return true;
+    const deaths = await writeVerdicts(tx, dying, workerId);
+    if (deaths.length > 0) await onDeaths(tx, deaths);
+    return new Map(deaths.map((death) => [death.runKey, death]));
   });
 }
 
-function deathStatement({ runKey, cause, failure, workerId, started }: Dying) {
-  const error = JSON.stringify(failure);
-  const counted = started === undefined ? 0 : 1;
-  return sql`
-    with dead as (
-    update ops.job_run
-    set state = 'dead', cause = ${cause}, finished_at = clock_timestamp(), died_at = clock_timestamp(),
-        finished = finished + ${counted}::int,
-        failures = failures + ${counted}::int, last_error = ${error}::jsonb,
-        attempts_history = coalesce(attempts_history, '[]') || jsonb_build_object(
-          'attempt', started, 'started_at', last_started_at, 'ended_at', clock_timestamp(), 'worker', ${workerId}::text,
-          'outcome', 'died', 'cause', ${cause}::text, 'error', ${error}::jsonb)
-    where run_key = ${runKey} and state = 'enqueued'
-      and ${started === undefined ? sql`true` : sql`(started = ${started} and finished < started)`}
-    returning run_key, root_key, kind, generation, correlation_id),
-    taken as (
-      delete from ops.job_outbox o using dead d where o.run_key = d.run_key
-      returning o.run_key, (o.envelope::json -> 'body')::text as body),
-    kept as (
-      insert into ops.job_payload (run_key, body, sha256)
-      select run_key, body, encode(sha256(convert_to(body, 'UTF8')), 'hex') from taken where body is not null
-      on conflict (run_key) do nothing)
-    select root_key, kind, generation, correlation_id from dead`;
+/** Writes the verdict `dead` of those that are still open, and answers them. Whoever calls this captures them in the same transaction. */
+export async function writeVerdicts(tx: Tx, dying: readonly Dying[], workerId: string): Promise<Death[]> {
+  const failures = new Map(dying.map(({ runKey, failure }) => [runKey, failure]));
+  const { rows } = await tx.query<DeadRow>(deathStatement(dying, workerId));
+  return rows.map((row) => deathOf(row, failures.get(row.run_key)));
+}
+
+function deathOf(row: DeadRow, failure: Failure | undefined): Death {
+  if (!failure) throw new TypeError(`run ${row.run_key} was not to be buried`);
+  return {
+    failure,
+    runKey: row.run_key,
+    rootKey: row.root_key,
+    queue: row.queue,
+    kind: row.kind,
+    generation: row.generation,
+    letterId: row.dlq_id,
+    cause: row.cause,
+    attempts: row.failures,
+    // Cut out here: Postgres's JSON functions refuse some of what a payload may hold.
+    body: row.large_body ?? (row.envelope === null ? undefined : bodyOfEnvelope(row.envelope)),
+    workerId: row.worker,
+    diedAt: row.died_at,
+    firstFailedAt: row.first_failed_at,
+    correlationId: row.correlation_id,
+    causationId: row.causation_id,
+    traceparent: row.traceparent,
+  };
+}
+
+function deathStatement(dying: readonly Dying[], workerId: string) {
+  const entries = dying.map(({ runKey, ...rest }) => ({ run_key: runKey, ...rest }));
+  return prepared(
+    'deaths',
+    sql`
+      with dying as materialized (
+        select * from json_to_recordset(${JSON.stringify(entries)}::json)
+          as d(run_key text, cause text, failure jsonb, started int, idle boolean)),
+      dead as (
+        update ops.job_run r
+        set state = 'dead', cause = d.cause, finished_at = clock_timestamp(), died_at = clock_timestamp(),
+            finished = r.finished + (d.started is not null)::int,
+            failures = r.failures + (d.started is not null)::int, last_error = d.failure,
+            attempts_history = coalesce(r.attempts_history, '[]') || jsonb_build_object(
+              'attempt', d.started, 'started_at', r.last_started_at, 'ended_at', clock_timestamp(), 'worker', ${workerId}::text,
+              'outcome', 'died', 'cause', d.cause, 'error', d.failure)
+        from dying d
+        where r.run_key = d.run_key and r.state = 'enqueued'
+          and (d.started is null or (r.started = d.started and r.finished < r.started))
+          and (d.idle is not true or r.started = r.finished)
+        returning r.run_key, r.root_key, r.queue, r.kind, r.generation, r.dlq_id, r.cause, r.failures, r.worker, r.died_at,
+          coalesce((r.attempts_history -> 0 ->> 'ended_at')::timestamptz, r.died_at) as first_failed_at,
+          r.correlation_id, r.causation_id, r.traceparent),
+      taken as (delete from ops.job_outbox o using dead d where o.run_key = d.run_key returning o.run_key, o.envelope),
+      counted as (
+        insert into ops.job_death (queue, deaths)
+        select queue, count(*) from dead where generation = 0 and kind <> ${probeKind} group by queue)
+      select d.*, to_char(d.died_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as died_at,
+             to_char(d.first_failed_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as first_failed_at,
+             t.envelope, p.body as large_body
+      from dead d
+      left join taken t using (run_key)
+      left join ops.job_payload p using (run_key)`,
+  );
 }

@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import { probeKind } from './probe.ts';
 
 /** How a repeat of a job's effect behaves: absorbed by nature, absorbed by a business key, or harmful. */
 export type SideEffect = 'idempotent' | 'guarded' | 'unsafe';
@@ -10,6 +11,10 @@ export interface JobKind<Payload = unknown> {
   readonly sideEffect: SideEffect;
   /** 0 is served first and is the default; larger numbers wait behind smaller ones, up to 2,097,152. */
   readonly priority?: number;
+  /** A retry of a dead letter this many ms after its first failure asks for an acceptance. Default: none. */
+  readonly safeForMs?: number;
+  /** JSON pointers into the payload that no operator may edit: amounts, ids of accounts, business keys. */
+  readonly lockedPaths?: readonly string[];
   /** The handler's AbortSignal fires after this many ms. Default 60,000. */
   readonly timeoutMs?: number;
 }
@@ -45,6 +50,7 @@ export function defineQueue<const Kinds extends Record<string, JobKind>>(
     throw new TypeError(`queue ${name}: attempts must be an integer from 1 to 100`);
   }
   if (attempts > 1 && backoffMs.length === 0) throw new TypeError(`queue ${name}: backoffMs needs at least one wait`);
+  if (probeKind in kinds) throw new TypeError(`queue ${name}: a kind may not be called "${probeKind}"`);
   if (Object.keys(kinds).length === 0) throw new TypeError(`queue ${name}: needs at least one kind of job`);
   return definition;
 }

@@ -6,7 +6,7 @@ import type { Database } from '../postgres/index.ts';
 import { refuseEviction } from '../redis/index.ts';
 import type { Redis } from 'ioredis';
 import type { RedisQueues } from './bullmq.ts';
-import { type OnDeath, recordDeath } from './death.ts';
+import type { DeathWriter } from './death.ts';
 import { dispatchOnce, mostRefusals } from './dispatch.ts';
 import { describeFailure } from './failure.ts';
 import { bindInstruments, type QueueInstruments } from './instruments.ts';
@@ -20,8 +20,7 @@ export interface DispatcherDeps {
   readonly log: Logger;
   readonly metrics: Metrics;
   readonly failpoint: Failpoint;
-  readonly workerId: string;
-  readonly onDeath?: OnDeath | undefined;
+  readonly deaths: DeathWriter;
   /** Pause between two looks at the outbox while nothing wakes the loop, in ms. */
   readonly pollMs: number;
 }
@@ -43,7 +42,7 @@ export function openDispatcher(deps: DispatcherDeps): Runnable {
         redis: deps.queues,
         failpoint: deps.failpoint,
         onDispatched: (queue, count) => instruments.get(queue)?.enqueued(count),
-        onRefused: (runKey, queue, error, refusals) => bury(deps, instruments, { runKey, queue, error, refusals }),
+        onRefused: (runKey, queue, error, refusals) => bury(deps, { runKey, queue, error, refusals }),
       });
       if (dispatched > 0) log.debug('jobs_dispatched', { dispatched });
       // A refused row is offered again after a pause, not at once.
@@ -76,16 +75,12 @@ interface RefusedRow {
 }
 
 /** A row that Redis refuses alone again and again dies as `invalid`, so that it blocks nobody. */
-async function bury(deps: DispatcherDeps, instruments: Map<string, QueueInstruments>, row: RefusedRow): Promise<void> {
-  const { db, log, workerId, onDeath } = deps;
+async function bury({ log, deaths }: DispatcherDeps, row: RefusedRow): Promise<void> {
   log.warn('dispatch_failed', { queue: row.queue, job_id: row.runKey, refusals: row.refusals });
   if (row.refusals < mostRefusals) return;
   const failure = { ...describeFailure(row.error), class: 'permanent' as const };
   try {
-    if (await recordDeath(db, { runKey: row.runKey, queue: row.queue, cause: 'invalid', failure, workerId }, onDeath)) {
-      instruments.get(row.queue)?.died('invalid');
-      log.error('job_dead_lettered', row.error, { queue: row.queue, job_id: row.runKey, cause: 'invalid' });
-    }
+    await deaths.bury({ runKey: row.runKey, queue: row.queue, cause: 'invalid', failure });
   } catch (error) {
     log.error('dispatch_failed', error, { queue: row.queue, job_id: row.runKey });
   }

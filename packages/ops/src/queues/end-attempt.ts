@@ -1,9 +1,8 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { UnrecoverableError } from 'bullmq';
 import { type Database, databaseFailure, sql } from '../postgres/index.ts';
-import { type Attempt, blockOf, errorOf, evidenceOf, finished, putBack } from './attempt.ts';
+import { type Attempt, blockOf, evidenceOf, finished, putBack } from './attempt.ts';
 import { AttemptFailed } from './bullmq.ts';
-import { recordDeath } from './death.ts';
 import type { Failure } from './failure.ts';
 import { afterFailure, type DeathCause } from './verdict.ts';
 
@@ -54,14 +53,10 @@ export async function endFailed(one: Attempt, failure: Failure): Promise<unknown
 }
 
 async function die(one: Attempt, failure: Failure, cause: DeathCause): Promise<never> {
-  const { envelope, begun, queue, instruments, deps } = one;
+  const { envelope, begun, queue, deps } = one;
   await deps.failpoint('worker.before_death');
-  const { workerId, onDeath } = deps;
-  const dying = { runKey: envelope.run, queue: queue.name, cause, failure, workerId, started: begun.started };
-  if (await persist(one, () => recordDeath(deps.db, dying, onDeath))) {
-    instruments.died(cause);
-    deps.log.error('job_dead_lettered', errorOf(failure), { ...blockOf(one), cause });
-  }
+  const dying = { runKey: envelope.run, queue: queue.name, cause, failure, started: begun.started };
+  await persist(one, () => deps.deaths.bury(dying));
   await deps.failpoint('worker.after_death');
   throw new UnrecoverableError(`${failure.type}: ${failure.message}`);
 }

@@ -1,10 +1,10 @@
 import { maskText } from '../logging/index.ts';
 import { databaseFailure } from '../postgres/index.ts';
 import { RedisTimeout } from '../redis/index.ts';
-import { PermanentError } from './outcome.ts';
+import { InvalidPayload, PermanentError } from './outcome.ts';
 
 /** How a failed attempt is treated: `guarantees` of the plane, in `docs/reference/jobs.md`. */
-export type FailureClass = 'permanent' | 'transient' | 'conflict' | 'infrastructure' | 'ambiguous';
+export type FailureClass = 'permanent' | 'invalid' | 'transient' | 'conflict' | 'infrastructure' | 'ambiguous';
 
 /** A thrown value as evidence: masked, capped, and always the same shape. */
 export interface Failure {
@@ -13,9 +13,12 @@ export interface Failure {
   readonly message: string;
   readonly stack: string;
   readonly code: string | null;
+  /** What the thrown error asked to be grouped under. */
+  readonly fingerprint?: string;
 }
 
 const longestMessage = 8 * 1024;
+const longestType = 200;
 const longestStack = 16 * 1024;
 const deepestCause = 3;
 
@@ -34,15 +37,31 @@ export function describeFailure(thrown: unknown): Failure {
   const error = thrown instanceof Error ? thrown : undefined;
   return {
     class: classify(thrown),
-    type: textOf(() => error?.name) ?? typeof thrown,
+    type: clip(textOf(() => error?.name) || typeof thrown, longestType),
     message: clip(maskText(clip(textOf(() => (error ? error.message : thrown)) ?? '', longestMessage)), longestMessage),
     stack: clip(maskText(clip(stackOf(error), longestStack)), longestStack),
-    code: textOf(() => (error as { code?: unknown } | undefined)?.code) ?? null,
+    code: textOf(() => (error as { code?: unknown } | undefined)?.code)?.slice(0, 100) ?? null,
+    ...ownFingerprint(error),
   };
+}
+
+/** Fingerprints that an error brings along: short, and of harmless characters. */
+function ownFingerprint(error: Error | undefined): { fingerprint?: string } {
+  const fingerprint = textOf(() => (error as { fingerprint?: unknown } | undefined)?.fingerprint);
+  return fingerprint !== undefined && /^[\w.-]{1,64}$/.test(fingerprint) ? { fingerprint } : {};
+}
+
+/** The evidence as an error again, for the log. */
+export function asError(failure: Failure): Error {
+  const error = new Error(failure.message);
+  error.name = failure.type;
+  error.stack = failure.stack;
+  return error;
 }
 
 function classify(thrown: unknown): FailureClass {
   try {
+    if (thrown instanceof InvalidPayload) return 'invalid';
     if (thrown instanceof PermanentError) return 'permanent';
     if (thrown instanceof ShutdownAbort || thrown instanceof RedisTimeout) return 'infrastructure';
     return databaseFailure(thrown) ?? 'transient';

@@ -1,5 +1,4 @@
 import type { Metrics } from '../metrics/index.ts';
-import type { DeathCause } from './verdict.ts';
 
 /** The instruments of one queue in one process, bound once. */
 export interface QueueInstruments {
@@ -11,7 +10,6 @@ export interface QueueInstruments {
   retried(): void;
   snoozed(): void;
   stalled(): void;
-  died(cause: DeathCause): void;
   enqueued(count: number): void;
   concurrency(value: number): void;
 }
@@ -26,7 +24,6 @@ export function bindInstruments(metrics: Metrics, queue: string): QueueInstrumen
   const retried = metrics.counter('jobs_retried_total').labels(labels);
   const stalled = metrics.counter('jobs_stalled_total').labels(labels);
   const enqueued = metrics.counter('jobs_enqueued_total').labels(labels);
-  const dead = metrics.counter('jobs_dead_lettered_total');
   const concurrency = metrics.gauge('worker_concurrency').labels(labels);
   return {
     started(dueAt) {
@@ -42,7 +39,6 @@ export function bindInstruments(metrics: Metrics, queue: string): QueueInstrumen
     retried: () => retried.inc(),
     snoozed: () => {},
     stalled: () => stalled.inc(),
-    died: (reason) => dead.labels({ queue, reason }).inc(),
     enqueued: (count) => enqueued.inc(count),
     concurrency: (value) => concurrency.set(value),
   };

@@ -25,6 +25,11 @@ export function bury(error: Error): JobOutcome {
   return { kind: 'bury', error };
 }
 
+/** A payload that does not fit its kind: no attempt can mend it. */
+export class InvalidPayload extends Error {
+  override name = 'InvalidPayload';
+}
+
 /** Thrown by a handler, or from inside `commit`, when no further attempt can help. */
 export class PermanentError extends Error {
   override name = 'PermanentError';

@@ -1,12 +1,7 @@
 import type { z } from 'zod';
 import { type Database, sql } from '../postgres/index.ts';
 import { sha256 } from './envelope.ts';
-import { PermanentError } from './outcome.ts';
-
-/** A payload that does not fit its kind: no attempt can mend it. */
-export class InvalidPayload extends PermanentError {
-  override name = 'InvalidPayload';
-}
+import { InvalidPayload } from './outcome.ts';
 
 /** The payload of a job, checked. Throws `InvalidPayload`. */
 export function checkPayload<Payload>(body: unknown, schema: z.ZodType<Payload>): Payload {

@@ -11,6 +11,7 @@ import type { QueueInstruments } from './instruments.ts';
 import type { Lane } from './lane.ts';
 import { type JobOutcome, PermanentError } from './outcome.ts';
 import { checkPayload, readLargePayload } from './payload.ts';
+import { ProbeDeath, probeKind } from './probe.ts';
 import { refuseStart } from './refuse-start.ts';
 import { RunningJob } from './running-job.ts';
 import { beginRun } from './start.ts';
@@ -105,6 +106,7 @@ async function handle(one: Attempt, handler: JobHandler): Promise<Handled> {
   let deadline: Deadline | undefined;
   let job: RunningJob | undefined;
   try {
+    if (bull.name === probeKind) throw new ProbeDeath();
     const kind = queue.kinds[bull.name];
     if (!kind) throw new PermanentError(`queue ${queue.name} has no kind "${bull.name}"`);
     const body = envelope.ref ? await readLargePayload(db, envelope.run, envelope.ref.sha256) : envelope.body;

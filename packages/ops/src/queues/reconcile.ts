@@ -33,8 +33,8 @@ interface OpenRun {
 }
 
 /**
- * One pass over all open runs: those handed over which Redis does not hold, or holds as failed, become
- * undispatched again.
+ * One pass over all open runs: those handed over which Redis does not hold become undispatched again. What Redis holds as failed is the
+ * sweeper's: it is captured.
  * A finished run is never handed over again: its verdict, which removes its outbox row, is committed before Redis forgets the job.
  */
 export async function reconcileOnce(deps: ReconcileDeps, signal: AbortSignal): Promise<ReconcileResult> {
@@ -68,15 +68,13 @@ async function reconcilePage(deps: ReconcileDeps, queue: string, page: readonly 
   const gone = await deps.redis.lost(queue, [...runs.keys()]);
   const again: string[] = [];
   let lost = 0;
-  for (const { runKey, hasFailed } of gone) {
+  for (const runKey of gone) {
     const run = runs.get(runKey);
     if (run?.started === 0 && run.dispatches >= mostDispatches) {
       await deps.onLost(runKey, queue);
       lost += 1;
       continue;
     }
-    // Failed without a verdict: it stalled too often, or Postgres was away when it died. Its id must be free to be added again.
-    if (hasFailed) await deps.redis.remove(queue, runKey);
     again.push(runKey);
   }
   await deps.failpoint('reconcile.before_return');

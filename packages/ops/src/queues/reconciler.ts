@@ -5,7 +5,7 @@ import { repeating, type Runnable } from '../loops/index.ts';
 import type { Metrics } from '../metrics/index.ts';
 import type { Database } from '../postgres/index.ts';
 import type { RedisQueues } from './bullmq.ts';
-import { type OnDeath, recordDeath } from './death.ts';
+import type { DeathWriter } from './death.ts';
 import type { Failure } from './failure.ts';
 import { reconcileOnce } from './reconcile.ts';
 import { retainOnce } from './retention.ts';
@@ -19,15 +19,14 @@ export interface ReconcilerDeps {
   readonly log: Logger;
   readonly metrics: Metrics;
   readonly failpoint: Failpoint;
-  readonly workerId: string;
-  readonly onDeath?: OnDeath | undefined;
+  readonly deaths: DeathWriter;
   readonly graceMs: number;
   readonly everyMs: number;
 }
 
 /** The loop that returns to the dispatcher what Redis lost. One process works at a time; two would only repeat each other. */
 export function openReconciler(deps: ReconcilerDeps): Runnable {
-  const { db, lease, log, metrics } = deps;
+  const { lease, log, metrics } = deps;
   const repaired = metrics.counter('reconciler_repairs_total').labels({ kind: 'job_redispatched' });
   const loop = repeating({
     name: 'reconciler',
@@ -36,7 +35,12 @@ export function openReconciler(deps: ReconcilerDeps): Runnable {
     async runOnce(signal) {
       if (!(await lease.hold())) return { more: false };
       const result = await reconcileOnce(
-        { ...deps, redis: deps.queues, onLost: (runKey, queue) => buryLost(deps, runKey, queue) },
+        {
+          ...deps,
+          redis: deps.queues,
+          onLost: async (runKey, queue) =>
+            void (await deps.deaths.bury({ runKey, queue, cause: 'lost', failure: lost })),
+        },
         signal,
       );
       if (result.returned > 0) {
@@ -56,21 +60,15 @@ export function openReconciler(deps: ReconcilerDeps): Runnable {
         .catch((error: unknown) => log.warn('lease_lost', { lease: 'reconciler', error: String(error) }));
     },
   };
-
-  async function buryLost({ onDeath, workerId }: ReconcilerDeps, runKey: string, queue: string): Promise<void> {
-    const failure: Failure = {
-      class: 'permanent',
-      type: 'Lost',
-      message: 'handed over five times, never begun',
-      stack: '',
-      code: null,
-    };
-    if (await recordDeath(db, { runKey, queue, cause: 'lost', failure, workerId }, onDeath)) {
-      metrics.counter('jobs_dead_lettered_total').labels({ queue, reason: 'lost' }).inc();
-      log.error('job_dead_lettered', new Error(failure.message), { queue, job_id: runKey, cause: 'lost' });
-    }
-  }
 }
+
+const lost: Failure = {
+  class: 'permanent',
+  type: 'Lost',
+  message: 'handed over five times, never begun',
+  stack: '',
+  code: null,
+};
 
 /** The loop that removes rows of ended work after their time. */
 export function openRetention({ db, lease, log }: { db: Database; lease: Lease; log: Logger }): Runnable {

@@ -1,6 +1,5 @@
 import { UnrecoverableError } from 'bullmq';
-import { type Delivery, errorOf, finished, putBack } from './attempt.ts';
-import { recordDeath } from './death.ts';
+import { type Delivery, finished, putBack } from './attempt.ts';
 import type { Failure } from './failure.ts';
 import type { NoStart } from './start.ts';
 import { infrastructurePauseMs } from './verdict.ts';
@@ -35,14 +34,7 @@ const crashLoop: Failure = {
   code: null,
 };
 
-async function buryCrashLoop({ envelope, queue, instruments, deps }: Delivery): Promise<never> {
-  const { db, log, workerId, onDeath } = deps;
-  const cause = 'crash_loop';
-  if (
-    await recordDeath(db, { runKey: envelope.run, queue: queue.name, cause, failure: crashLoop, workerId }, onDeath)
-  ) {
-    instruments.died(cause);
-    log.error('job_dead_lettered', errorOf(crashLoop), { queue: queue.name, job_id: envelope.run, cause });
-  }
+async function buryCrashLoop({ envelope, queue, deps }: Delivery): Promise<never> {
+  await deps.deaths.bury({ runKey: envelope.run, queue: queue.name, cause: 'crash_loop', failure: crashLoop });
   throw new UnrecoverableError(`crash_loop: ${crashLoop.message}`);
 }

@@ -7,7 +7,17 @@ export type Verdict =
   | { readonly kind: 'dead'; readonly cause: DeathCause };
 
 /** Why a run died. The only list; also the label `reason` of the metrics. */
-export const deathCauses = ['exhausted', 'permanent', 'invalid', 'crash_loop', 'orphaned', 'lost'] as const;
+export const deathCauses = [
+  'exhausted',
+  'permanent',
+  'invalid',
+  'unreadable',
+  'crash_loop',
+  'stalled',
+  'orphaned',
+  'lost',
+  'removed',
+] as const;
 export type DeathCause = (typeof deathCauses)[number];
 
 export interface AttemptState {
@@ -24,7 +34,7 @@ export const infrastructurePauseMs = 1_000;
 
 /** Decides after a failed attempt. Pure; `random` is 0 to 1. */
 export function afterFailure(failure: Failure, attempt: AttemptState, random: number): Verdict {
-  if (failure.class === 'permanent') return { kind: 'dead', cause: 'permanent' };
+  if (failure.class === 'permanent' || failure.class === 'invalid') return { kind: 'dead', cause: failure.class };
   if (failure.class === 'infrastructure' || failure.class === 'ambiguous') {
     return { kind: 'snooze', delayMs: Math.round(infrastructurePauseMs * (0.5 + random)) };
   }

@@ -9,7 +9,7 @@ import type { Metrics } from '../metrics/index.ts';
 import { type Database, sql } from '../postgres/index.ts';
 import { openBullWorker } from './bullmq.ts';
 import { Deadlines } from './deadlines.ts';
-import type { OnDeath } from './death.ts';
+import type { DeathWriter } from './death.ts';
 import type { QueueDefinition } from './definition.ts';
 import { ShutdownAbort } from './failure.ts';
 import type { JobHandler } from './handler.ts';
@@ -40,7 +40,7 @@ export interface WorkerDeps {
   /** A job whose lock was not renewed for this long is offered again, in ms. */
   readonly lockMs: number;
   readonly failpoint: Failpoint;
-  readonly onDeath?: OnDeath | undefined;
+  readonly deaths: DeathWriter;
   /** How long `stop()` waits for attempts before it aborts them, in ms. */
   readonly stopWithinMs: number;
   /** Where runs are recorded. Default: group commit into `ops.job_run`. */
@@ -106,7 +106,7 @@ class QueueWorker implements Runnable {
   }
 
   #open({ queue, handler, concurrency }: WorkerQueue, connection: Redis): Worker {
-    const { db, log, metrics, prefix, lockMs, failpoint, onDeath, workerId } = this.#deps;
+    const { db, log, metrics, prefix, lockMs, failpoint, deaths, workerId } = this.#deps;
     const instruments = bindInstruments(metrics, queue.name);
     instruments.concurrency(concurrency);
     const lane = new Lane({ concurrency, onWanted: (jobs) => void (worker.concurrency = jobs) });
@@ -116,7 +116,7 @@ class QueueWorker implements Runnable {
         db,
         log,
         workerId,
-        onDeath,
+        deaths,
         failpoint: (name) => failpoint(name, queue.name),
         runs: this.#runs,
         suspects: this.#suspects,
@@ -187,7 +187,7 @@ class QueueWorker implements Runnable {
     clearTimeout(abort);
     this.#deadlines.stop();
     if (isAway) abortAll();
-    await this.#runs.flush();
+    await Promise.all([this.#runs.flush(), this.#deps.deaths.flush()]);
     await db.query(sql`update ops.worker set stopped_at = clock_timestamp() where id = ${workerId}`).catch(() => {});
     this.#connection?.disconnect();
     log.info('worker_stopped', {});

@@ -74,6 +74,7 @@ const shortTimes = {
   reconcileAfterMs: 200,
   reconcileEveryMs: 200,
   dispatchPollMs: 20,
+  sweepEveryMs: 100,
   stopWithinMs: 2_000,
 };
 

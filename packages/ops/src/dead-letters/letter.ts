@@ -1,0 +1,57 @@
+import { type Queryable, sql } from '../postgres/index.ts';
+import { refuse } from '../refusals/index.ts';
+
+export const letterStates = ['pending', 'snoozed', 'retrying', 'resolved', 'discarded'] as const;
+export type LetterState = (typeof letterStates)[number];
+
+/** What an action needs to know of a letter. */
+export interface Letter {
+  readonly id: string;
+  readonly source: 'queue' | 'stream';
+  readonly queue: string;
+  readonly kind: string;
+  readonly state: LetterState;
+  readonly resolved: boolean;
+  readonly version: number;
+  readonly generation: number;
+  readonly payloadVersion: number;
+  /** Null when nothing was kept. */
+  readonly payload: { encoding: 'json' | 'escaped' | 'bytes'; body: string | null; sha256: string } | null;
+  readonly firstFailedAt: string;
+  readonly resolution: Readonly<Record<string, unknown>> | null;
+  readonly resolvedAt: string | null;
+}
+
+/** Throws refusal `not_found`, or `version_changed` with the present version. */
+export async function readLetter(tx: Queryable, id: string, expectedVersion?: number): Promise<Letter> {
+  const { rows } = await tx.query<Letter>(sql`
+    select l.id, l.source, l.queue_name as queue, l.kind, l.state, l.resolved, l.version, l.generation,
+           l.payload_version as "payloadVersion", to_jsonb(l.first_failed_at) #>> '{}' as "firstFailedAt", l.resolution,
+           to_jsonb(l.resolved_at) #>> '{}' as "resolvedAt",
+           case when p.letter_id is not null
+                then jsonb_build_object('encoding', p.encoding, 'sha256', p.sha256) || jsonb_build_object('body', p.body) end as payload
+    from ops.dead_letter_queue l
+    left join ops.dead_letter_payload p on p.letter_id = l.id and p.version = l.payload_version
+    where l.id = ${id}::uuid`);
+  const letter = rows[0];
+  if (!letter) throw refuse('not_found');
+  if (expectedVersion !== undefined && letter.version !== expectedVersion) {
+    throw refuse('version_changed', {
+      version: letter.version,
+      state: letter.state,
+      ...(await conflictOf(tx, letter)),
+    });
+  }
+  return letter;
+}
+
+/** Who was first: `by`, `at` and `via` of the act that the letter's present state comes from. */
+export async function conflictOf(tx: Queryable, { id }: Letter): Promise<Record<string, unknown>> {
+  const { rows } = await tx.query<{ by: string; at: string; via: string; action: string; reason: string | null }>(sql`
+    select actor_name as by, to_jsonb(at) #>> '{}' as at, via, action, reason
+    from ops.audit_log
+    where target_type = 'dead_letter' and target_id = ${id}
+      and action in ('dlq.job_retried', 'dlq.entry_resolved', 'dlq.entry_discarded', 'dlq.entry_restored')
+    order by seq desc limit 1`);
+  return rows[0] ? { ...rows[0] } : {};
+}

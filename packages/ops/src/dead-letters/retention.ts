@@ -1,0 +1,61 @@
+import { audit, systemActor } from '../audit/index.ts';
+import { type Database, sql } from '../postgres/index.ts';
+
+/** How long closed letters stay, and the sums by hour. */
+export const letterRetention = { closedDays: 30, hourDays: 90 } as const;
+
+/** Letters removed in one statement. */
+const batchSize = 5_000;
+
+export interface Retained {
+  /** Letters removed, by queue. */
+  readonly removed: Readonly<Record<string, number>>;
+  /** Whether more wait for the next batch. */
+  readonly more: boolean;
+}
+
+/**
+ * Removes one batch of letters that were closed 30 days ago or earlier, with their payloads, notes and runs. Open letters stay for ever.
+ * Each batch is a transaction of its own, and skips rows that somebody holds: no lock lasts longer than a batch.
+ */
+export async function retainBatch(db: Database): Promise<Retained> {
+  const { rows } = await db.query<{ queue: string; letters: number }>(sql`
+    with old as materialized (
+      select id from ops.dead_letter_queue
+      where resolved_at < clock_timestamp() - ${letterRetention.closedDays} * interval '1 day'
+      order by resolved_at limit ${batchSize} for update skip locked),
+    letters as (
+      delete from ops.dead_letter_queue l using old where l.id = old.id returning l.id, l.queue_name, l.root_key, l.run_key),
+    payloads as (delete from ops.dead_letter_payload p using old where p.letter_id = old.id),
+    notes as (delete from ops.dead_letter_note n using old where n.letter_id = old.id),
+    first_runs as (
+      delete from ops.job_run r using letters l where r.run_key = l.root_key and r.state <> 'enqueued' and r.dlq_id is null),
+    retries as (delete from ops.job_run r using letters l where r.dlq_id = l.id and r.state <> 'enqueued')
+    select queue_name as queue, count(*)::int as letters from letters group by queue_name`);
+  const removed = Object.fromEntries(rows.map(({ queue, letters }) => [queue, letters]));
+  const sum = rows.reduce((total, { letters }) => total + letters, 0);
+  return { removed, more: sum >= batchSize };
+}
+
+/** Removes all that is due, in batches, and old sums by hour; writes one audit row with the counts by queue. */
+export async function retainLetters(db: Database, signal: AbortSignal): Promise<Record<string, number>> {
+  const counts: Record<string, number> = {};
+  for (let more = true; more && !signal.aborted; ) {
+    const batch = await retainBatch(db);
+    for (const [queue, letters] of Object.entries(batch.removed)) counts[queue] = (counts[queue] ?? 0) + letters;
+    more = batch.more;
+  }
+  await db.transaction(async (tx) => {
+    await tx.query(
+      sql`delete from ops.dead_letter_hour where hour < clock_timestamp() - ${letterRetention.hourDays} * interval '1 day'`,
+    );
+    await audit(tx, {
+      actor: systemActor,
+      action: 'dlq.retention_ran',
+      targetType: 'dead_letters',
+      targetId: 'closed',
+      details: counts,
+    });
+  });
+  return counts;
+}

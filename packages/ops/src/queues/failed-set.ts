@@ -1,0 +1,98 @@
+import type { Redis } from 'ioredis';
+import { withDeadline } from '../redis/index.ts';
+
+/** BullMQ's failed sets, key by key: with `bullmq.ts` all this library knows of BullMQ's layout. */
+
+/** A job of a failed set, as Redis has it. Content may be anything: others write here too. */
+export interface FailedJob {
+  readonly id: string;
+  readonly name: string;
+  readonly data: Buffer | undefined;
+  readonly failedReason: string;
+  readonly stack: string;
+  readonly attemptsMade: number;
+  /** The attempts its options allow; 1 without. */
+  readonly attempts: number;
+  /** As Redis has it, to recognise the job by. Empty when its hash is gone. */
+  readonly finishedOn: string;
+  /** A child of a flow: removing it would change its parent. */
+  readonly hasParent: boolean;
+}
+
+export interface FailedSets {
+  /** `count` jobs of the failed set from rank `from`, oldest first. */
+  read(queue: string, from: number, count: number): Promise<FailedJob[]>;
+  /** Removes those which are still in the failed set as they were read. Answers how many. */
+  forget(queue: string, jobs: readonly FailedJob[]): Promise<number>;
+}
+
+const answerWithinMs = 5_000;
+
+/**
+ * KEYS[1] the failed set · KEYS[2] the job's hash · ARGV[1] id · ARGV[2] the `finishedOn` it was read with.
+ * Returns 1 when the job was removed, 0 when it is no longer the failed job that was read.
+ */
+const forgetScript = `
+if (redis.call('HGET', KEYS[2], 'finishedOn') or '') ~= ARGV[2] then return 0 end
+if redis.call('ZREM', KEYS[1], ARGV[1]) == 0 then return 0 end
+redis.call('DEL', KEYS[2], KEYS[2] .. ':logs', KEYS[2] .. ':dependencies', KEYS[2] .. ':processed', KEYS[2] .. ':failed', KEYS[2] .. ':unsuccessful')
+return 1`;
+
+export function openFailedSets(redis: Redis, prefix: string): FailedSets {
+  const bounded = <T>(call: Promise<T>) => withDeadline(call, answerWithinMs, 'Redis');
+  return {
+    async read(queue, from, count) {
+      const ids = await bounded(redis.zrange(`${prefix}:${queue}:failed`, String(from), String(from + count - 1)));
+      if (ids.length === 0) return [];
+      const pipeline = redis.pipeline();
+      for (const id of ids) pipeline.hgetallBuffer(`${prefix}:${queue}:${id}`);
+      const replies = (await bounded(pipeline.exec())) ?? [];
+      return ids.map((id, at) => jobOf(id, (replies[at]?.[1] ?? {}) as Record<string, Buffer>));
+    },
+    async forget(queue, jobs) {
+      if (jobs.length === 0) return 0;
+      const pipeline = redis.pipeline();
+      for (const { id, finishedOn } of jobs) {
+        pipeline.eval(forgetScript, 2, `${prefix}:${queue}:failed`, `${prefix}:${queue}:${id}`, id, finishedOn);
+      }
+      const replies = (await bounded(pipeline.exec())) ?? [];
+      const failure = replies.find(([error]) => error)?.[0];
+      if (failure) throw failure;
+      return replies.filter(([, removed]) => removed === 1).length;
+    },
+  };
+}
+
+function jobOf(id: string, hash: Record<string, Buffer>): FailedJob {
+  const text = (field: string) => hash[field]?.toString('utf8') ?? '';
+  return {
+    id,
+    name: text('name') || 'unknown',
+    data: hash.data,
+    failedReason: text('failedReason'),
+    stack: newestTrace(text('stacktrace')),
+    attemptsMade: Number(text('atm')) || 0,
+    attempts: attemptsOf(text('opts')),
+    finishedOn: text('finishedOn'),
+    hasParent: 'parentKey' in hash,
+  };
+}
+
+function newestTrace(json: string): string {
+  const traces = parsed(json);
+  const newest: unknown = Array.isArray(traces) ? traces.at(-1) : undefined;
+  return typeof newest === 'string' ? newest : '';
+}
+
+function attemptsOf(json: string): number {
+  const options = parsed(json) as { attempts?: unknown } | undefined;
+  return typeof options?.attempts === 'number' ? options.attempts : 1;
+}
+
+function parsed(json: string): unknown {
+  try {
+    return JSON.parse(json);
+  } catch {
+    return undefined;
+  }
+}
