@@ -189,7 +189,7 @@ describe('a verdict that cannot be written', () => {
     expect(calls).toBe(1);
   });
 
-  it('does not leave a run in the failed set that Postgres believes to be under way', async () => {
+  it('is written for a run which BullMQ failed and Postgres believes to be under way', async () => {
     const { plane, plan, settled, effects } = await open();
     await plan(1);
     await plane.start(plane.relay());
@@ -197,8 +197,8 @@ describe('a verdict that cannot be written', () => {
     await failInRedis(plane, 'task-1');
     await plane.start(plane.scheduler());
     await plane.start(plane.worker({ work: effectOnce }));
-    await settled('task-1', 'done');
-    expect(await effects()).toEqual([{ n: 1, times: 1 }]);
+    expect(await settled('task-1', 'dead')).toMatchObject({ cause: 'stalled', started: 0 });
+    expect(await effects()).toEqual([]);
   });
 });
 
