@@ -85,7 +85,7 @@ function ofPlace({ field, values }: FilterTerm, { registry }: Selecting): Sql {
     case 'fp':
       return anyOf(values, (value) => ofFingerprint(textOf(value)));
     case 'id':
-      return sql`d.id = any(${texts}::uuid[])`;
+      return anyOf(values, (value) => ofId(textOf(value)));
     case 'redrive':
       return sql`d.id in (select i.letter_id from ops.redrive_item i where i.redrive_id = any(${texts}::uuid[]))`;
     case 'job':
@@ -97,6 +97,14 @@ function ofPlace({ field, values }: FilterTerm, { registry }: Selecting): Sql {
       return sql`false`;
   }
 }
+
+/** A whole id, or the start of one: of 8 characters or more it is a narrow range of the primary key. */
+function ofId(start: string): Sql {
+  const [least, most] = ['0', 'f'].map((digit) => start + noId.slice(start.length).replaceAll('0', digit));
+  return sql`d.id between ${least}::uuid and ${most}::uuid`;
+}
+
+const noId = '00000000-0000-0000-0000-000000000000';
 
 function ofSource(source: 'queue' | 'stream', value: FilterValue, named: Sql): Sql {
   if (value.is === 'present') return sql`d.source = ${source}`;

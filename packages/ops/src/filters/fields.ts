@@ -10,6 +10,7 @@ export type ValueForm =
   | 'duration'
   | 'time'
   | 'uuid'
+  | 'id'
   | 'fingerprint'
   | 'version'
   | 'presence';
@@ -69,7 +70,7 @@ const rules = {
   failed: instant,
   captured: instant,
   payload: { form: 'text', ops: ['=', '~', '>', '>=', '<', '<='], presence: true },
-  id: { form: 'uuid', ops: ['='] },
+  id: { form: 'id', ops: ['='] },
   job: { form: 'text', ops: ['='] },
   event: { form: 'text', ops: ['='] },
   correlation: { form: 'text', ops: ['='] },

@@ -124,6 +124,7 @@ function valuesOf(field: FilterField): fc.Arbitrary<string> {
       .date({ min: new Date('1970-01-01'), max: new Date('2100-01-01'), noInvalidDate: true })
       .map((at) => at.toISOString()),
     uuid: fc.uuid(),
+    id: fc.uuid().chain((id) => fc.integer({ min: 8, max: 36 }).map((length) => id.slice(0, length))),
     fingerprint: fc.stringMatching(/^[\w.-]{1,20}$/),
     version: fc.stringMatching(/^[\w.+-]{1,20}$/),
     presence: fc.constant('*'),

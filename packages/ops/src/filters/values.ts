@@ -8,6 +8,9 @@ export type ReadValue =
 
 const longestText = 1_000;
 
+const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+const noId = '00000000-0000-0000-0000-000000000000';
+
 /** Brings the text of a value into the one form that means it. */
 export function readValue({ form, words = [] }: FieldRule, raw: string): ReadValue {
   if (raw.length > longestText) return { wrong: `a value has at most ${longestText} characters` };
@@ -25,9 +28,11 @@ export function readValue({ form, words = [] }: FieldRule, raw: string): ReadVal
     case 'time':
       return readTime(raw);
     case 'uuid':
-      return /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(raw)
+      return uuid.test(raw) ? { text: raw.toLowerCase() } : { wrong: 'must be a UUID' };
+    case 'id':
+      return raw.length >= 8 && uuid.test(raw + noId.slice(raw.length))
         ? { text: raw.toLowerCase() }
-        : { wrong: 'must be a UUID' };
+        : { wrong: 'must be a UUID, or its first 8 characters or more' };
     case 'fingerprint':
       return /^[\w.-]{1,80}$/.test(raw) ? { text: raw } : { wrong: 'must be a fingerprint, or its first 8 characters' };
     case 'version':
