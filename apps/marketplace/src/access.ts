@@ -16,6 +16,24 @@ export function actorOf(request: FastifyRequest): Actor {
   return request.authorization.actor;
 }
 
+/** All permissions of the operations plane, by the names the library gives them. */
+const operations = [
+  'queue.read',
+  'queue.control',
+  'job.control',
+  'dlq.read',
+  'dlq.retry',
+  'dlq.resolve',
+  'dlq.annotate',
+  'dlq.reveal',
+  'dlq.discard',
+  'dlq.edit',
+  'dlq.export',
+  'redrive.plan',
+  'redrive.run',
+  'redrive.approve',
+];
+
 /** What each role may do. Operations of the plane keep the names the library gives them. */
 export const permissionsOf: Readonly<Record<string, readonly string[]>> = {
   admin: [
@@ -29,7 +47,7 @@ export const permissionsOf: Readonly<Record<string, readonly string[]>> = {
     'report.read',
     'report.export',
     'user.write',
-    'queue.read',
+    ...operations,
   ],
   provider: ['portal.use'],
 };

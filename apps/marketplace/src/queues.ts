@@ -14,6 +14,7 @@ export const distributeLeadQueue = defineQueue({
     distribute_lead: {
       schema: z.strictObject({ v: z.literal(1), lead_id: z.uuid(), sale_no: z.int().min(1) }),
       sideEffect: 'guarded',
+      lockedPaths: ['/lead_id', '/sale_no'],
       timeoutMs: 30_000,
     },
   },
