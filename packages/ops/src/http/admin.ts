@@ -2,6 +2,7 @@ import type { FastifyInstance } from 'fastify';
 import type { Database } from '../postgres/index.ts';
 import { type QueueOverview, type QueueRegistry, queueOverview, type RedisQueues } from '../queues/index.ts';
 import { deadLetterActionRoutes } from './dead-letter-actions.ts';
+import { deadLetterGroupRoutes } from './dead-letter-groups.ts';
 import { jsonBody } from './json-body.ts';
 import { operation } from './route.ts';
 import { web, type WebOptions } from './web.ts';
@@ -21,6 +22,7 @@ export function adminRoutes(deps: AdminDeps) {
     web(app, deps.web);
     overviewRoutes(app, deps);
     deadLetterActionRoutes(app, deps);
+    deadLetterGroupRoutes(app, deps);
   };
 }
 
