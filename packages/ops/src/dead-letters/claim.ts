@@ -96,7 +96,8 @@ function claimStatement(claims: readonly Claim[], options: ClaimOptions) {
         select run_key, queue,
                '{"v":1,"run":' || to_json(run_key) || ',"root":' || to_json(root_key) || ',"meta":{"correlation_id":' || to_json(correlation_id)
                || coalesce(',"causation_id":' || to_json(causation_id), '') || coalesce(',"traceparent":' || to_json(traceparent), '')
-               || ',"enqueued_at":"' || to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') || '"}'
+               || ',"enqueued_at":"' || to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')
+               || ${`","retry":"${redriveId ? 'redrive' : 'retry'}"}`}
                || case when is_large then ',"ref":{"sha256":"' || sha256 || '"}}' else ',"body":' || body || '}' end
         from claimed),
       audited as (

@@ -65,6 +65,14 @@ function jobMetrics(prefix: string) {
       aggregation: 'F',
       reporter: 'the process that recorded the death',
     },
+    dlq_retried_total: {
+      type: 'counter',
+      help: 'Ended retries of dead letters',
+      labels: { queue: 'queues', mode: ['retry', 'redrive'], result: ['succeeded', 'failed'] },
+      unit: 'retries',
+      aggregation: 'F',
+      reporter: worker,
+    },
     job_duration_ms: histogram('Run time of an attempt'),
     job_wait_ms: histogram('Time from due to start of an attempt'),
     reconciler_repairs_total: {

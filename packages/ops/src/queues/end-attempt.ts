@@ -15,9 +15,18 @@ export function endDone(one: Attempt): typeof finished {
   const { instruments, deps, startedAt } = one;
   const tookMs = performance.now() - startedAt;
   instruments.completed();
+  tellRetried(one, 'succeeded');
   const metadata = () => ({ ...blockOf(one), duration_ms: Math.round(tookMs) });
   deps.log.sampled('job_completed', metadata, tookMs > slowJobMs ? slow : undefined);
   return finished;
+}
+
+/** What became of the retry of a dead letter. */
+function tellRetried(one: Attempt, result: 'succeeded' | 'failed'): void {
+  const mode = one.envelope.meta.retry;
+  if (mode === undefined) return;
+  one.instruments.retriedLetter(mode, result);
+  one.deps.log.info('dlq_retried', { ...blockOf(one), mode, result });
 }
 
 /** Puts the run back as its handler asked. */
@@ -57,6 +66,7 @@ async function die(one: Attempt, failure: Failure, cause: DeathCause): Promise<n
   await deps.failpoint('worker.before_death');
   const dying = { runKey: envelope.run, queue: queue.name, cause, failure, started: begun.started };
   await persist(one, () => deps.deaths.bury(dying));
+  tellRetried(one, 'failed');
   await deps.failpoint('worker.after_death');
   throw new UnrecoverableError(`${failure.type}: ${failure.message}`);
 }

@@ -11,6 +11,8 @@ export interface Envelope {
     readonly traceparent?: string;
     /** ISO 8601. */
     readonly enqueued_at: string;
+    /** Set on the retry of a dead letter: by one, or by a redrive. */
+    readonly retry?: 'retry' | 'redrive';
   };
   /** The payload, or with `ref` its place in `ops.job_payload`. */
   readonly body?: unknown;

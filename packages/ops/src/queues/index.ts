@@ -6,6 +6,7 @@ export { Fenced } from './commit.ts';
 export { type Death, type DeathWriter, type Dying, openDeathWriter, type OnDeaths, writeVerdicts } from './death.ts';
 export { defineQueue, type JobKind, type PayloadOf, type QueueDefinition, type SideEffect } from './definition.ts';
 export { cached } from './cached.ts';
+export { mostWaiting } from './dispatch.ts';
 export { openDispatcher } from './dispatcher.ts';
 export { enqueue, enqueueMany, type EnqueueOptions, enqueueParts, type JobDraft, runState } from './enqueue.ts';
 export { depthOf, inlinePayloadBytes, PayloadRefused, readEnvelope, sha256 } from './envelope.ts';

@@ -12,6 +12,8 @@ export interface QueueInstruments {
   stalled(): void;
   enqueued(count: number): void;
   concurrency(value: number): void;
+  /** The retry of a dead letter ended. */
+  retriedLetter(mode: 'retry' | 'redrive', result: 'succeeded' | 'failed'): void;
 }
 
 export function bindInstruments(metrics: Metrics, queue: string): QueueInstruments {
@@ -24,6 +26,7 @@ export function bindInstruments(metrics: Metrics, queue: string): QueueInstrumen
   const retried = metrics.counter('jobs_retried_total').labels(labels);
   const stalled = metrics.counter('jobs_stalled_total').labels(labels);
   const enqueued = metrics.counter('jobs_enqueued_total').labels(labels);
+  const letters = metrics.counter('dlq_retried_total');
   const concurrency = metrics.gauge('worker_concurrency').labels(labels);
   return {
     started(dueAt) {
@@ -41,5 +44,6 @@ export function bindInstruments(metrics: Metrics, queue: string): QueueInstrumen
     stalled: () => stalled.inc(),
     enqueued: (count) => enqueued.inc(count),
     concurrency: (value) => concurrency.set(value),
+    retriedLetter: (mode, result) => letters.labels({ queue, mode, result }).inc(),
   };
 }
