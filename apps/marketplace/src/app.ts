@@ -17,14 +17,19 @@ export type App = ReturnType<typeof openApp>;
 /** A configuration whose servers and key are known. */
 export type ReadyConfig = Config & { databaseUrl: string; redisUrl: string; smtpUrl: string; tokenKey: string };
 
+export interface AppOptions extends TelemetryOptions {
+  /** Who asks, where that is not decided by sessions: the person at a command. */
+  readonly authorize?: Authorize;
+}
+
 /** Builds everything of one process, once. Nothing runs yet, and nothing is connected. */
-export function openApp(config: ReadyConfig, options: TelemetryOptions) {
+export function openApp(config: ReadyConfig, options: AppOptions) {
   const { role } = options;
   const now = () => new Date();
   const telemetry = openTelemetry(config, options);
   const { log, metrics } = telemetry;
   const db = openAppDatabase(config, role, telemetry);
-  const authorize = openAuthorizer({ db, now, publicUrl: config.publicUrl });
+  const authorize = options.authorize ?? openAuthorizer({ db, now, publicUrl: config.publicUrl });
   const ops = openPlane(config, telemetry, { db, authorize, role });
   const passwords = openPasswords();
   const deps = { db, log, metrics: bindProductMetrics(metrics), now };

@@ -1,7 +1,9 @@
-import { Command } from 'commander';
+import { Command, CommanderError } from 'commander';
 import { ConfigError } from './config.ts';
 import { endWith } from './commands/end.ts';
+import { loginCommand } from './commands/login.ts';
 import { migrateCommand } from './commands/migrate.ts';
+import { operationCommands } from './commands/operations.ts';
 import { runCommand } from './commands/run.ts';
 import { upCommand } from './commands/up.ts';
 import { userCommand } from './commands/user.ts';
@@ -17,10 +19,17 @@ upCommand(program);
 runCommand(program);
 migrateCommand(program);
 userCommand(program);
+loginCommand(program);
+operationCommands(program);
 
 try {
   await program.parseAsync();
 } catch (error) {
+  // An operations command that was wrongly used has said so, and chosen its exit code.
+  if (!(error instanceof CommanderError)) fail(error);
+}
+
+function fail(error: unknown): void {
   const lines = error instanceof ConfigError ? error.lines : [error instanceof Error ? error.message : String(error)];
   for (const line of lines) console.error(`fmhl: ${line}`);
   endWith(1);

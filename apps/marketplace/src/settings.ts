@@ -172,6 +172,25 @@ export const settings = {
     defaultMeaning: '1, and 0.1 for a kind of line above 50 a second',
     describe: 'Share of the lines of successful requests and jobs that is kept, whole journeys at a time.',
   },
+  operationsUrl: {
+    env: 'FMHL_URL',
+    schema: address(['http:', 'https:'], 'https://leads.example.com').transform((url) => url.replace(/\/+$/, '')),
+    defaultMeaning: 'the database on this machine',
+    describe: 'Running application that the operations commands talk to.',
+  },
+  operationsToken: {
+    env: 'FMHL_TOKEN',
+    schema: text('a token').regex(/^[\w-]{43}$/, 'a token as sign-in answers it'),
+    defaultMeaning: 'that of `fmhl login`',
+    secret: true,
+    describe: 'Token of the person who gives operations commands to FMHL_URL.',
+  },
+  noColour: {
+    env: 'NO_COLOR',
+    schema: z.string().transform(() => true),
+    defaultMeaning: 'colours on a terminal',
+    describe: 'Anything here keeps the commands from printing colours.',
+  },
   adminEmail: {
     env: 'FMHL_ADMIN_EMAIL',
     schema: z.email('an e-mail address'),

@@ -1,4 +1,5 @@
 export { type Actor, type AuditEntry, audit, systemActor } from './audit/index.ts';
+export * from './cli/index.ts';
 export { appendEvents, type EventDraft, eventsInsert } from './events/index.ts';
 export { armFailpoint, type Failpoint, type FailpointName, failpointNames, noFailpoints } from './failpoints/index.ts';
 export * from './health/index.ts';

@@ -1,13 +1,12 @@
 import { userInfo } from 'node:os';
-import { type Actor, openMigrator, Refusal } from '@fmhl/ops';
+import { type Actor, Refusal } from '@fmhl/ops';
 import { type Command, InvalidArgumentError } from 'commander';
 import { openApp, type ReadyConfig } from '../app.ts';
 import { ConfigError, readProcessConfig } from '../config.ts';
-import { requireDatabaseAt } from '../connect-faults.ts';
 import { emailAddress } from '../email-address.ts';
 import { startEmbedded } from '../embedded/index.ts';
 import { createAdmin } from '../features/auth/index.ts';
-import { migrationSets } from '../migrations.ts';
+import { requireMigrated } from './migrated.ts';
 
 export function userCommand(program: Command): void {
   program
@@ -40,13 +39,6 @@ async function withAdmin(email: string): Promise<void> {
   } finally {
     await embedded.stop();
   }
-}
-
-async function requireMigrated(url: string): Promise<void> {
-  await requireDatabaseAt(url);
-  const migrations = await openMigrator({ url, sets: migrationSets }).status();
-  if (migrations.every(({ appliedAt }) => appliedAt !== undefined)) return;
-  throw new ConfigError(['the database is not at the version of this program: run `fmhl migrate` first']);
 }
 
 async function addAdmin(email: string, config: ReadyConfig): Promise<string | undefined> {

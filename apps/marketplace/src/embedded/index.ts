@@ -2,8 +2,8 @@ import { accessSync, chmodSync, constants, existsSync, mkdirSync, realpathSync, 
 import { dirname, join, resolve } from 'node:path';
 import { type DataLock, lockDataDirectory } from './data-lock.ts';
 import { type Mailbox, startMailbox } from './mailbox.ts';
-import { startPostgres } from './postgres.ts';
-import { startRedis } from './redis.ts';
+import { runningPostgres, startPostgres } from './postgres.ts';
+import { runningRedis, startRedis } from './redis.ts';
 
 export { type Mail, type Mailbox, type MailboxOptions, startMailbox } from './mailbox.ts';
 export { mailboxRoutes } from './mailbox-routes.ts';
@@ -31,6 +31,25 @@ export interface Embedded {
   dataLives: string;
   /** Ends what was started here, and frees the data directory. Safe twice. */
   stop(): Promise<void>;
+}
+
+export type Servers = Pick<Embedded, 'databaseUrl' | 'redisUrl' | 'stop'>;
+
+/**
+ * Postgres and Redis for one command: what was given, else those of a running `fmhl up` on this data directory, which go on after it,
+ * else those of the directory, started for the time of the command. Throws when there is no such directory: a look must not make one.
+ */
+export async function findServers(options: Omit<EmbeddedOptions, 'smtpUrl'>): Promise<Servers> {
+  const { dataDir } = options;
+  const databaseUrl = options.databaseUrl ?? runningPostgres(join(dataDir, 'postgres'));
+  const redisUrl = options.redisUrl ?? (await runningRedis(join(dataDir, 'redis')));
+  if (databaseUrl && redisUrl) return { databaseUrl, redisUrl, stop: async () => {} };
+  if (!existsSync(dataDir)) {
+    throw new Error(
+      `no fmhl keeps its data in ${dataDir}: give DATA_DIR, or DATABASE_URL and REDIS_URL, or FMHL_URL and FMHL_TOKEN`,
+    );
+  }
+  return startEmbedded({ ...options, databaseUrl, redisUrl, smtpUrl: 'unused' });
 }
 
 /** Starts the servers that were not given from outside. When one fails, those already up are ended and its error is thrown. */

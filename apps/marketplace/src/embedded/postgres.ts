@@ -1,6 +1,6 @@
 import { execFile, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, realpathSync, renameSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
@@ -82,6 +82,16 @@ export async function startPostgres(options: PostgresOptions): Promise<EmbeddedP
     stop: () => (stopping ??= stop()),
     kill: () => sendSignal(pid, 'SIGKILL'),
   };
+}
+
+/** The address of the server that serves this directory now; undefined when none does. */
+export function runningPostgres(dataDir: string): string | undefined {
+  const data = join(dataDir, 'data');
+  const pid = pidIn(pidFile(data));
+  if (!pid || !isReady(data, pid) || !servesDirectory(pid, realpathSync(data))) return undefined;
+  // The fifth line of the pid file is the directory of its socket.
+  const sockets = readFileSync(pidFile(data), 'utf8').split('\n')[4]?.trim();
+  return sockets ? urlOf(undefined, sockets) : undefined;
 }
 
 function urlOf(port: number | undefined, sockets: string): string {

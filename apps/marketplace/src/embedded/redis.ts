@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { rmSync } from 'node:fs';
+import { existsSync, realpathSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { leaveSocketDirectory, privateDirectory, socketDirectory } from './server-home.ts';
@@ -73,6 +73,13 @@ export async function startRedis(options: RedisOptions): Promise<EmbeddedRedis> 
     stop: () => (stopping ??= stop()),
     kill: () => sendSignal(pid, 'SIGKILL'),
   };
+}
+
+/** The socket of the server that serves this directory now; undefined when none does. */
+export async function runningRedis(dataDir: string): Promise<string | undefined> {
+  if (!existsSync(dataDir)) return undefined;
+  const socket = join(socketDirectory(realpathSync(dataDir), SOCKET, foreignOwner(dataDir)), SOCKET);
+  return (await answers(socket)) ? socket : undefined;
 }
 
 function serverArguments(options: {

@@ -1,0 +1,52 @@
+import { userInfo } from 'node:os';
+import type { Command } from 'commander';
+import type { OperationsClient } from './client.ts';
+import { deadLetterCommands } from './dead-letters/commands.ts';
+import { addGroup, type CommandGroup, type Host } from './command.ts';
+import type { Streams } from './print/terminal.ts';
+import { jobCommands, queueCommands } from './queues/commands.ts';
+import { redriveCommands } from './redrives/commands.ts';
+
+export interface OperationsEnvironment {
+  /** Of a running application; without it the commands work in this process. */
+  readonly url?: string | undefined;
+  readonly token?: string | undefined;
+  /** True where `NO_COLOR` is set. */
+  readonly noColour?: boolean | undefined;
+}
+
+export interface OperationsCommandsOptions {
+  /** Asked when a command runs, not before. What it throws is printed, and the command fails. */
+  readonly environment: () => OperationsEnvironment;
+  /**
+   * Opens the API in this process for the person of that name: {@link openLocalClient} on a plane whose `authorize` is
+   * {@link localOperator}. Without it a command that is given no URL fails.
+   */
+  readonly openLocal?: (operator: string) => Promise<OperationsClient>;
+  /** Ends the process with this code once what was written has been written. */
+  readonly end: (code: number) => void;
+  /** Default those of the process. */
+  readonly streams?: Streams;
+  readonly now?: () => Date;
+  /** Pause between two looks at something that is watched, in ms. Default 1,000. */
+  readonly pollMs?: number;
+}
+
+/** Every group of operations commands, in the order of the help. */
+export const commandGroups: readonly CommandGroup[] = [deadLetterCommands, queueCommands, jobCommands, redriveCommands];
+
+/** Adds `dlq`, `queue`, `job` and `redrive` to the host's program. They talk to the operations API and to nothing else. */
+export function operationsCommands(program: Command, options: OperationsCommandsOptions): void {
+  const { environment, openLocal, end, now = () => new Date(), pollMs = 1_000, streams = process } = options;
+  const host: Host = { environment, openLocal, end, now, pollMs, streams, loginName };
+  for (const group of commandGroups) addGroup(program, group, host);
+}
+
+/** A container may run under a number that has no name. */
+function loginName(): string {
+  try {
+    return userInfo().username;
+  } catch {
+    return 'unknown';
+  }
+}
