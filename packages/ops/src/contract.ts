@@ -1,5 +1,6 @@
 import { z } from 'zod';
 
+export * from './dead-letter-search/contract.ts';
 export {
   closeAnswer,
   closeBody,
@@ -10,6 +11,7 @@ export {
   retryBody,
   retryPreview,
 } from './dead-letters/contract.ts';
+export * from './filters/index.ts';
 export {
   queueOverview,
   type QueueOverview,
@@ -18,6 +20,7 @@ export {
   type QueueRow,
   queueRow,
 } from './queues/contract.ts';
+export * from './queue-control/contract.ts';
 export * from './redrives/contract.ts';
 export {
   type ErrorCode,
@@ -36,5 +39,3 @@ export const problem = z.object({
   correlation_id: z.string(),
   details: z.record(z.string(), z.unknown()).optional(),
 });
-
-export * from './filters/index.ts';

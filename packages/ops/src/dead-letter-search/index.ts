@@ -1,4 +1,12 @@
+export { causeText } from './cause-text.ts';
 export { type Cursor, type Cursors, type CursorScope, openCursors } from './cursor.ts';
+export { isUnchanged, readAttempts, type Viewing, viewLetter, viewWholePayload } from './entry.ts';
+export { type Export, type ExportRequest, openExporter } from './export.ts';
+export { type ListDeps, listLetters } from './list.ts';
+export { maskJson } from './payload-mask.ts';
+export { type PayloadView, type StoredPayload, viewPayload } from './payload-view.ts';
 export { type FilterTexts, readFilter } from './read-filter.ts';
 export { matching, searchBound, searchedClosed } from './selection.ts';
+export { withinTime } from './slow.ts';
 export type { Selecting } from './term-sql.ts';
+export { listViews, removeView, type SavedView, saveView } from './views.ts';

@@ -3,7 +3,9 @@ import type { Database } from '../postgres/index.ts';
 import { type QueueOverview, type QueueRegistry, queueOverview, type RedisQueues } from '../queues/index.ts';
 import { deadLetterActionRoutes } from './dead-letter-actions.ts';
 import { deadLetterGroupRoutes } from './dead-letter-groups.ts';
+import { deadLetterReadRoutes } from './dead-letters.ts';
 import { jsonBody } from './json-body.ts';
+import { queueControlRoutes } from './queue-control.ts';
 import { operation } from './route.ts';
 import { web, type WebOptions } from './web.ts';
 
@@ -21,6 +23,8 @@ export function adminRoutes(deps: AdminDeps) {
     jsonBody(app);
     web(app, deps.web);
     overviewRoutes(app, deps);
+    queueControlRoutes(app, deps);
+    deadLetterReadRoutes(app, deps);
     deadLetterActionRoutes(app, deps);
     deadLetterGroupRoutes(app, deps);
   };

@@ -1,0 +1,170 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { z } from 'zod';
+import {
+  defaultExportColumns,
+  letterAttempts,
+  letterDetail,
+  letterExportQuery,
+  letterList,
+  letterListQuery,
+  letterPayload,
+  letterQuery,
+} from '../dead-letter-search/contract.ts';
+import {
+  isUnchanged,
+  listLetters,
+  openCursors,
+  openExporter,
+  readAttempts,
+  type Viewing,
+  viewLetter,
+  viewWholePayload,
+} from '../dead-letter-search/index.ts';
+import { refuse } from '../refusals/index.ts';
+import { type Authorization, checkAccess, freshForMs } from './access.ts';
+import type { AdminDeps } from './admin.ts';
+import { type Call, idParam, operation, reason } from './route.ts';
+import { savedViewRoutes } from './saved-views.ts';
+
+/** Everything one reads of dead letters. */
+export function deadLetterReadRoutes(app: FastifyInstance, deps: AdminDeps): void {
+  listRoute(app, deps);
+  entryRoutes(app, deps);
+  exportRoute(app, deps);
+  savedViewRoutes(app, deps);
+}
+
+function listRoute(app: FastifyInstance, { db, registry, web }: AdminDeps): void {
+  const cursors = openCursors(db);
+  operation(
+    app,
+    {
+      method: 'GET',
+      url: '/queues/dlq',
+      permission: 'dlq.read',
+      summary: 'Dead letters, newest failure first; by page or by cursor',
+      query: letterListQuery,
+      answer: letterList,
+    },
+    ({ query, actor }) => listLetters({ db, registry, cursors, actor }, query, clock(web)),
+  );
+}
+
+function entryRoutes(app: FastifyInstance, { db, web }: AdminDeps): void {
+  const permission = 'dlq.read';
+  operation(
+    app,
+    {
+      method: 'GET',
+      url: '/queues/dlq/:id',
+      permission,
+      summary: 'One dead letter with all that is known of it; audited',
+      params: idParam,
+      query: letterQuery,
+      answer: letterDetail,
+    },
+    async (call) => {
+      const { params, request, reply } = call;
+      const viewing = viewingOf(call, clock(web));
+      const seen = seenVersion(request, viewing.isClear);
+      if (seen !== undefined && (await isUnchanged(db, params.id, seen))) {
+        return reply.code(304).header('etag', etagOf(seen, viewing.isClear)).send();
+      }
+      const letter = await viewLetter(db, viewing);
+      reply.header('etag', etagOf(letter.version, viewing.isClear));
+      return letter;
+    },
+  );
+  operation(
+    app,
+    {
+      method: 'GET',
+      url: '/queues/dlq/:id/attempts',
+      permission,
+      summary: 'Every attempt at the work of a dead letter',
+      params: idParam,
+      answer: letterAttempts,
+    },
+    async ({ params }) => ({ attempts: await readAttempts(db, params.id) }),
+  );
+  operation(
+    app,
+    {
+      method: 'GET',
+      url: '/queues/dlq/:id/payload',
+      permission,
+      summary: 'The whole payload of a dead letter; audited',
+      params: idParam,
+      query: letterQuery,
+      answer: letterPayload,
+    },
+    (call) => viewWholePayload(db, viewingOf(call, clock(web))),
+  );
+}
+
+/** How much of the payload the caller sees. Without a wish it is all that they may. */
+function viewingOf(call: Call<{ id: string }, z.infer<typeof letterQuery>, unknown>, now: Date): Viewing {
+  const { params, query, actor, authorization } = call;
+  const viewing = { id: params.id, actor };
+  if (query.payload === 'masked') return { ...viewing, isClear: false };
+  if (query.payload === undefined) return { ...viewing, isClear: mayReveal(authorization, now) };
+  checkAccess({ permission: 'dlq.reveal', secondFactor: 'fresh' }, authorization, now);
+  const given = reason.safeParse(query.reason);
+  if (!given.success)
+    throw refuse('reason_required', { faults: [{ at: 'query.reason', message: 'must have 5 to 500 characters' }] });
+  return { ...viewing, isClear: true, reason: given.data };
+}
+
+function mayReveal({ permissions, secondFactorAt }: Authorization, now: Date): boolean {
+  return (
+    permissions.has('dlq.reveal') &&
+    secondFactorAt !== undefined &&
+    now.getTime() - secondFactorAt.getTime() <= freshForMs
+  );
+}
+
+/** The version; a masked letter is another document than one in clear. */
+function etagOf(version: number, isClear: boolean): string {
+  return isClear ? `"${version}"` : `"${version}-masked"`;
+}
+
+/** The version of the same document that the caller has. */
+function seenVersion(request: FastifyRequest, isClear: boolean): number | undefined {
+  const tags = (request.headers['if-none-match'] ?? '').split(',').map((tag) => tag.trim().replace(/^W\//, ''));
+  const form = isClear ? /^"(\d{1,9})"$/ : /^"(\d{1,9})-masked"$/;
+  const [version] = tags.flatMap((tag) => form.exec(tag)?.[1] ?? []);
+  return version === undefined ? undefined : Number(version);
+}
+
+const contentTypes = { csv: 'text/csv; charset=utf-8', ndjson: 'application/x-ndjson; charset=utf-8' } as const;
+
+function exportRoute(app: FastifyInstance, { db, registry, web }: AdminDeps): void {
+  const exportLetters = openExporter({ db, registry });
+  operation(
+    app,
+    {
+      method: 'GET',
+      url: '/queues/dlq/export',
+      permission: 'dlq.export',
+      summary: 'Dead letters as CSV or NDJSON, from one snapshot; audited',
+      query: letterExportQuery,
+      answer: z.string(),
+    },
+    async ({ query, actor, authorization, reply }) => {
+      const { columns = defaultExportColumns, ...selecting } = query;
+      if (columns.includes('payload')) {
+        checkAccess({ permission: 'dlq.reveal', secondFactor: 'fresh' }, authorization, clock(web));
+      }
+      const { rows, isCut, stream } = await exportLetters({ ...selecting, columns, actor }, clock(web));
+      reply.type(contentTypes[query.format]);
+      reply.header('x-rows', String(rows));
+      if (isCut) reply.header('x-rows-cut', 'true');
+      reply.header('content-disposition', `attachment; filename="dead-letters.${query.format}"`);
+      return stream;
+    },
+  );
+}
+
+function clock({ now }: AdminDeps['web']): Date {
+  return now?.() ?? new Date();
+}
