@@ -115,7 +115,7 @@ function viewingOf(call: Call<{ id: string }, z.infer<typeof letterQuery>, unkno
   return { ...viewing, isClear: true, reason: given.data };
 }
 
-function mayReveal({ permissions, secondFactorAt }: Authorization, now: Date): boolean {
+export function mayReveal({ permissions, secondFactorAt }: Authorization, now: Date): boolean {
   return (
     permissions.has('dlq.reveal') &&
     secondFactorAt !== undefined &&
