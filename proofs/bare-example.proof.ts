@@ -17,6 +17,9 @@ export const about = 'the example works from its README against the packed libra
 const root = dirname(import.meta.dirname);
 const execute = promisify(execFile);
 
+/** What a reader of the README tries, in this order. */
+const sections = ['See it work', 'See a job die, and run it again', 'Health, metrics and errors'];
+
 /** What the README says in general, and what it is in this run. */
 type Places = readonly (readonly [written: string, here: string])[];
 
@@ -76,7 +79,7 @@ async function useIt({ start, folder, places, readme, say }: Use): Promise<Figur
     stream.setEncoding('utf8').on('data', (text: string) => log.push(text));
   try {
     await started(host, log);
-    const steps = stepsUnder('See it work', readme);
+    const steps = sections.flatMap((section) => stepsUnder(section, readme));
     const outcomes: boolean[] = [];
     for (const step of steps) outcomes.push(await follow(step, places, say));
     const asShown = outcomes.filter(Boolean).length;

@@ -19,6 +19,7 @@ export const proofs = [
   prove('metrics'),
   prove('main-flow', '--seeds', '2'),
   prove('mail-outage', '--quick'),
+  prove('retention', '--quick'),
 ];
 
 /** As `npm run prove` runs it: the reporter imports the file, from where it stands itself. */

@@ -1,7 +1,7 @@
 /** A shop whose orders are shipped by a queue: everything a host writes to have the operations plane. */
 import { randomUUID } from 'node:crypto';
 import { type Authorize, type JobHandler, openDatabase, openOps, probes, runUntilSignal, sql, web } from '@fmhl/ops';
-import { defineQueue, done, enqueue, type PayloadOf } from '@fmhl/ops';
+import { defineQueue, done, enqueue, type PayloadOf, PermanentError } from '@fmhl/ops';
 import fastify, { type FastifyInstance } from 'fastify';
 import { z } from 'zod';
 
@@ -20,17 +20,23 @@ const orders = defineQueue({
 const authorize: Authorize = ({ headers }) => {
   if (headers.authorization !== `Bearer ${settings.ADMIN_TOKEN}`) return undefined;
   const actor = { id: 'operator', name: 'operator', via: 'http' } as const;
-  return { actor, permissions: new Set(['queue.read']), secondFactorAt: new Date() };
+  return { actor, permissions: new Set(['queue.read', 'dlq.read', 'dlq.retry']), secondFactorAt: new Date() };
 };
 
 const db = openDatabase({ url: settings.DATABASE_URL });
 const ops = openOps({ db, redisUrl: settings.REDIS_URL, queues: [orders], authorize });
 await ops.migrate();
 await db.query(sql`create table if not exists orders (id uuid primary key, item text, shipped_at timestamptz)`);
+await db.query(sql`create table if not exists boxes (item text primary key)`);
 
-/** The order is shipped and the job is done in one commit: no crash comes between them. */
+/** The order is shipped and the job is done in one commit: no crash comes between them. What has no box dies, and waits for an operator. */
 const ship: JobHandler<PayloadOf<typeof orders, 'ship'>> = async (job) => {
-  await job.commit((tx) => tx.query(sql`update orders set shipped_at = now() where id = ${job.payload.order_id}`));
+  await job.commit(async (tx) => {
+    const { rows } = await tx.query<{ item: string; fits: boolean }>(sql`
+      update orders set shipped_at = now() where id = ${job.payload.order_id}
+      returning item, item like 'a %' or item in (select item from boxes) as fits`);
+    if (!rows[0]?.fits) throw new PermanentError(`there is no box for "${rows[0]?.item}"`);
+  });
   return done;
 };
 
@@ -47,6 +53,10 @@ async function shop(app: FastifyInstance): Promise<void> {
       await enqueue(tx, orders, 'ship', { order_id: id }, { key: `ship-${id}` });
     });
     return reply.code(201).send({ id });
+  });
+  app.post<{ Body: z.infer<typeof newOrder> }>('/boxes', { config, schema }, async ({ body }, reply) => {
+    await db.query(sql`insert into boxes (item) values (${body.item}) on conflict do nothing`);
+    return reply.code(201).send({});
   });
   app.get('/orders', { config }, async () => {
     return (await db.query(sql`select item, shipped_at is not null as shipped from orders order by item`)).rows;

@@ -126,7 +126,10 @@ function letterStatement(rows: readonly Row[]) {
         from (select id, fingerprint from made where not synthetic union all select id, fingerprint from again) l
         join death d using (fingerprint)
         order by d.fingerprint
-        on conflict (fingerprint) do nothing)
+        on conflict (fingerprint) do nothing),
+      lacking as (
+        insert into ops.job_death (queue, deaths, capture_errors)
+        select queue, 0, count(*) from death where lacks is not null group by queue)
       select ((select count(*) from made) + (select count(*) from again))::int as letters`,
   );
 }

@@ -50,8 +50,8 @@ async function foldDeaths(db: Database): Promise<void> {
       delete from ops.job_death
       where id in (select id from ops.job_death order by id limit ${batchSize} for update skip locked)
         and (select count(*) from ops.job_death) > (select count(distinct queue) from ops.job_death) + 100
-      returning queue, deaths)
-    insert into ops.job_death (queue, deaths) select queue, sum(deaths) from taken group by queue`);
+      returning queue, deaths, capture_errors)
+    insert into ops.job_death (queue, deaths, capture_errors) select queue, sum(deaths), sum(capture_errors) from taken group by queue`);
 }
 
 /** Sums of one queue since its first capture. `open` holds snoozed and retrying letters too. */

@@ -1,8 +1,8 @@
 import { audit, systemActor } from '../audit/index.ts';
 import { type Database, sql } from '../postgres/index.ts';
 
-/** How long closed letters stay, and the sums by hour. */
-export const letterRetention = { closedDays: 30, hourDays: 90 } as const;
+/** How long closed letters stay, and what is kept about letters: in days. */
+export const letterRetention = { closedDays: 30, hourDays: 90, redriveDays: 90, groupDays: 90 } as const;
 
 /** Letters removed in one statement. */
 const batchSize = 5_000;
@@ -37,7 +37,7 @@ export async function retainBatch(db: Database): Promise<Retained> {
   return { removed, more: sum >= batchSize };
 }
 
-/** Removes all that is due, in batches, and old sums by hour; writes one audit row with the counts by queue. */
+/** Removes all that is due, letters in batches; writes one audit row with the counts by queue. */
 export async function retainLetters(db: Database, signal: AbortSignal): Promise<Record<string, number>> {
   const counts: Record<string, number> = {};
   for (let more = true; more && !signal.aborted; ) {
@@ -45,17 +45,43 @@ export async function retainLetters(db: Database, signal: AbortSignal): Promise<
     for (const [queue, letters] of Object.entries(batch.removed)) counts[queue] = (counts[queue] ?? 0) + letters;
     more = batch.more;
   }
-  await db.transaction(async (tx) => {
-    await tx.query(
-      sql`delete from ops.dead_letter_hour where hour < clock_timestamp() - ${letterRetention.hourDays} * interval '1 day'`,
-    );
-    await audit(tx, {
+  await retainBooks(db);
+  await db.transaction((tx) =>
+    audit(tx, {
       actor: systemActor,
       action: 'dlq.retention_ran',
       targetType: 'dead_letters',
       targetId: 'closed',
       details: counts,
-    });
-  });
+    }),
+  );
   return counts;
+}
+
+/**
+ * What is kept about letters, after their time: sums by hour, redrives with their items, and groups without a letter. The sums of such a
+ * group go on under no fingerprint, so that those of its queue stay true.
+ */
+async function retainBooks(db: Database): Promise<void> {
+  const { hourDays, redriveDays, groupDays } = letterRetention;
+  await db.query(sql`delete from ops.dead_letter_hour where hour < clock_timestamp() - ${hourDays} * interval '1 day'`);
+  await db.query(sql`
+    delete from ops.redrive
+    where ended_at < clock_timestamp() - ${redriveDays} * interval '1 day'
+       or (state = 'expired' and created_at < clock_timestamp() - ${redriveDays} * interval '1 day')`);
+  await db.query(sql`
+    with gone as (
+      delete from ops.dead_letter_group g
+      where last_seen < clock_timestamp() - ${groupDays} * interval '1 day'
+        and not exists (select from ops.dead_letter_queue l where l.fingerprint = g.fingerprint)
+        and not exists (select from ops.dead_letter_change c where c.fingerprint = g.fingerprint)
+      returning fingerprint),
+    notes as (delete from ops.dead_letter_note n using gone where n.fingerprint = gone.fingerprint),
+    moved as (
+      delete from ops.dead_letter_stock s using gone where s.fingerprint = gone.fingerprint returning s.*)
+    insert into ops.dead_letter_stock as s (source, queue_name, fingerprint, captured, deaths, open, resolved, discarded)
+    select source, queue_name, '', sum(captured), sum(deaths), sum(open), sum(resolved), sum(discarded) from moved group by 1, 2
+    on conflict (source, queue_name, fingerprint) do update
+    set captured = s.captured + excluded.captured, deaths = s.deaths + excluded.deaths, open = s.open + excluded.open,
+        resolved = s.resolved + excluded.resolved, discarded = s.discarded + excluded.discarded`);
 }

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import { sql } from '../postgres/index.ts';
+import { raw, sql } from '../postgres/index.ts';
 import { enqueue } from '../queues/index.ts';
 import { pollUntil } from '../testing/index.ts';
 import { closeLetter, readStock, retainLetters } from './index.ts';
@@ -238,5 +238,27 @@ describe('retention', () => {
     expect((await plane.db.query(sql`select 1 from ops.dead_letter_payload`)).rows).toHaveLength(1);
     expect(await audits('dlq.retention_ran')).toMatchObject([{ details: { work: 1 } }]);
     expect(await readStock(plane.db)).toMatchObject([{ captured: 2, open: 1, resolved: 1 }]);
+  });
+
+  it('removes redrives, hours and groups after 90 days, and keeps the sums of a queue true', async () => {
+    const { plane, letter } = await openDead();
+    const { db } = plane;
+    await db.transaction((tx) =>
+      closeLetter(tx, { id: letter.id, action: 'discard', actor: ana, reason: 'not needed' }),
+    );
+    await pollUntil(async () => (await db.query(sql`select 1 from ops.dead_letter_change`)).rows.length === 0);
+    await db.query(sql`update ops.dead_letter_queue set resolved_at = now() - interval '91 days'`);
+    await db.query(sql`update ops.dead_letter_group set last_seen = now() - interval '91 days'`);
+    await db.query(sql`update ops.dead_letter_hour set hour = hour - interval '91 days'`);
+    await db.query(sql`
+      insert into ops.redrive (name, action, state, options, created_by, created_by_name, correlation_id, ended_at)
+      values ('old', 'retry', 'done', '{}', 'ana', 'Ana', 'journey-1', now() - interval '91 days'),
+             ('new', 'retry', 'done', '{}', 'ana', 'Ana', 'journey-2', now())`);
+    await retainLetters(db, new AbortController().signal);
+    const left = async (table: string) => (await db.query(sql`select * from ${raw(table)}`)).rows;
+    expect(await left('ops.dead_letter_group')).toEqual([]);
+    expect(await left('ops.dead_letter_hour')).toEqual([]);
+    expect(await left('ops.redrive')).toMatchObject([{ name: 'new' }]);
+    expect(await readStock(db)).toMatchObject([{ queue: 'work', captured: 1, open: 0, discarded: 1 }]);
   });
 });
