@@ -13,6 +13,9 @@ export const failpointNames = [
   'worker.after_death',
   'reconcile.before_return',
   'sweep.before_forget',
+  'redrive.before_claim',
+  'redrive.after_claim',
+  'redrive.after_commit',
 ] as const;
 
 export type FailpointName = (typeof failpointNames)[number];

@@ -1,11 +1,20 @@
 import type { FastifyInstance } from 'fastify';
 import type { Database } from '../postgres/index.ts';
-import { type QueueOverview, type QueueRegistry, queueOverview, type RedisQueues } from '../queues/index.ts';
+import {
+  type FailedSets,
+  type QueueOverview,
+  type QueueRegistry,
+  queueOverview,
+  type RedisQueues,
+} from '../queues/index.ts';
 import { deadLetterActionRoutes } from './dead-letter-actions.ts';
 import { deadLetterGroupRoutes } from './dead-letter-groups.ts';
+import { deadLetterReportRoutes } from './dead-letter-report.ts';
 import { deadLetterReadRoutes } from './dead-letters.ts';
+import type { RedriveHost } from '../redrives/index.ts';
 import { jsonBody } from './json-body.ts';
 import { queueControlRoutes } from './queue-control.ts';
+import { redriveRoutes } from './redrives.ts';
 import { operation } from './route.ts';
 import { web, type WebOptions } from './web.ts';
 
@@ -14,7 +23,11 @@ export interface AdminDeps {
   readonly db: Database;
   readonly registry: QueueRegistry;
   readonly queues: RedisQueues;
+  readonly failedSets: FailedSets;
+  /** Looks through the failed sets of Redis once. */
+  readonly sweep: () => Promise<unknown>;
   readonly overview: () => Promise<QueueOverview>;
+  readonly redrives?: RedriveHost | undefined;
 }
 
 /** The operations API, to be mounted under `/api/v1/admin`. It brings its own hooks and shape of errors. */
@@ -27,6 +40,8 @@ export function adminRoutes(deps: AdminDeps) {
     deadLetterReadRoutes(app, deps);
     deadLetterActionRoutes(app, deps);
     deadLetterGroupRoutes(app, deps);
+    deadLetterReportRoutes(app, deps);
+    redriveRoutes(app, deps);
   };
 }
 

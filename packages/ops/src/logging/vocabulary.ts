@@ -38,6 +38,12 @@ export const opsLogEvents = [
   'capture_probe_failed',
   'proof_repair_failed',
   'redrive_finished',
+  'redrive_canary_judged',
+  'redrive_stopped',
+  'redrive_step_failed',
+  'redrive_item_failed',
+  'redrive_plan_failed',
+  'redrive_recall_incomplete',
   'alert_received',
   'failpoint_hit',
 ] as const;

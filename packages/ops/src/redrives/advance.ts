@@ -1,0 +1,165 @@
+import { runWithContext } from '../logging/index.ts';
+import type { Metrics } from '../metrics/index.ts';
+import type { Database, Tx } from '../postgres/index.ts';
+import { type CanaryVerdict, judgeCanary } from './canary.ts';
+import { chooseCanary, readCanaryItems, readVersions, tellGroups, usualTime } from './engine-canary.ts';
+import { hasItems, nextItems, noteFingerprints, readRunFacts, type RunFacts, settleStrays } from './item-queries.ts';
+import { admit, type CanaryRecord, changeRedrive, lockAdmissions, lockRedrive, type Redrive } from './queries.ts';
+import { type Pace, pace, type PaceDeps } from './pace.ts';
+import { judgeRun, type Stop } from './stop-rule.ts';
+import { ClaimFailed, takeItems, type TakeDeps } from './take.ts';
+
+export interface AdvanceDeps extends TakeDeps, PaceDeps {
+  readonly db: Database;
+  readonly metrics: Metrics;
+  /** Least time that a canary has, in ms. */
+  readonly canaryWithinMs: number;
+}
+
+/** One step of one redrive, in one transaction that holds its row: two engines, or an old one that wakes up, take turns. */
+export async function advance(deps: AdvanceDeps, id: string): Promise<{ more: boolean }> {
+  try {
+    return await step(deps, id, false);
+  } catch (error) {
+    if (!(error instanceof ClaimFailed)) throw error;
+    return step(deps, id, true);
+  }
+}
+
+/** What a step did: whether the next may follow at once, and whether it took items. */
+interface Step {
+  readonly more: boolean;
+  readonly hasTaken?: true;
+}
+
+const idle: Step = { more: false };
+const again: Step = { more: true };
+
+async function step(deps: AdvanceDeps, id: string, careful: boolean): Promise<Step> {
+  const made = await deps.db.transaction(async (tx) => {
+    // Whoever paused, stopped or aborted it has committed by now: what is read here is what holds.
+    const redrive = await lockRedrive(tx, id);
+    if (!redrive) return idle;
+    return runWithContext({ correlationId: redrive.correlation_id }, () => stepOf(tx, redrive, deps, careful));
+  });
+  if (made.hasTaken) await deps.failpoint('redrive.after_commit');
+  return made;
+}
+
+async function stepOf(tx: Tx, redrive: Redrive, deps: AdvanceDeps, careful: boolean): Promise<Step> {
+  if (redrive.state === 'running') return run(tx, redrive, deps, careful);
+  if (redrive.state !== 'canary') return idle;
+  return redrive.canary ? watchCanary(tx, redrive, redrive.canary, deps) : sendCanary(tx, redrive, deps, careful);
+}
+
+/** Lets a waiting redrive go. A transaction of its own: who admits looks at all others. */
+export async function admitNext(db: Database, id: string): Promise<{ more: boolean }> {
+  return db.transaction(async (tx) => {
+    await lockAdmissions(tx);
+    return { more: (await admit(tx, id)) !== undefined };
+  });
+}
+
+async function sendCanary(tx: Tx, redrive: Redrive, deps: AdvanceDeps, careful: boolean): Promise<Step> {
+  const picked = await chooseCanary(tx, redrive, redrive.options.canary?.size ?? 1);
+  if (picked.length === 0) return finish(tx, redrive);
+  const { sent, skipped } = await takeItems(tx, picked, { redrive, isCanary: true, careful }, deps);
+  count(tx, deps, sent, skipped);
+  const withinMs = Math.max(deps.canaryWithinMs, 5 * (await usualTime(tx, picked)));
+  const canary: CanaryRecord = {
+    ords: picked.map(({ ord }) => ord),
+    fingerprints: [...new Set(picked.map(({ fingerprint }) => fingerprint))],
+    verdict: null,
+    why: null,
+    versions: [],
+    deadline_at: new Date(redrive.now.getTime() + withinMs).toISOString(),
+    stage: 0,
+    stage_at: null,
+  };
+  const rate = { ...redrive.rate, taken: redrive.rate.taken + picked.length };
+  // When all of them had changed, others are picked.
+  await changeRedrive(tx, redrive.id, sent > 0 ? { rate, canary } : { rate });
+  return { more: sent === 0, hasTaken: true };
+}
+
+async function watchCanary(tx: Tx, redrive: Redrive, canary: CanaryRecord, deps: AdvanceDeps): Promise<Step> {
+  const { options, id } = redrive;
+  await settleStrays(tx, id, canary.ords.length);
+  const { newFingerprints } = await readRunFacts(tx, { redriveId: id, window: 1, since: redrive.judged_from });
+  const items = await readCanaryItems(tx, id, canary.ords);
+  const isOver = redrive.now.getTime() > Date.parse(canary.deadline_at);
+  const judged = judgeCanary({ items, newFingerprints, isOver }, options.canary?.min_success ?? 1);
+  if (!judged) return idle;
+  await noteFingerprints(tx, id, newFingerprints);
+  await endCanary(tx, redrive, canary, judged);
+  deps.log.info('redrive_canary_judged', { redrive_id: id, verdict: judged.verdict });
+  return again;
+}
+
+async function endCanary(tx: Tx, redrive: Redrive, canary: CanaryRecord, judged: CanaryVerdict): Promise<void> {
+  const versions = await readVersions(tx, redrive.id, canary.ords);
+  const record = { ...canary, ...judged, versions, stage_at: redrive.now.toISOString() };
+  await tellGroups(tx, canary.fingerprints, { ...judged, versions, redrive_id: redrive.id });
+  if (judged.verdict === 'passed') return changeRedrive(tx, redrive.id, { state: 'running', canary: record });
+  await changeRedrive(tx, redrive.id, {
+    state: 'stopped',
+    resumes_as: 'running',
+    canary: record,
+    stopped_because: { rule: `canary_${judged.verdict}`, why: judged.why },
+  });
+}
+
+async function run(tx: Tx, redrive: Redrive, deps: AdvanceDeps, careful: boolean): Promise<Step> {
+  const { id, options } = redrive;
+  const facts = await readRunFacts(tx, { redriveId: id, window: deps.limits.window, since: redrive.judged_from });
+  if (facts.newFingerprints.length > 0) await noteFingerprints(tx, id, facts.newFingerprints);
+  const outcomes = facts.verdicts.map(({ outcome }) => outcome);
+  const stop = judgeRun(outcomes, facts.newFingerprints, options.stop_when);
+  if (stop) return halt(tx, redrive, stop, deps);
+  const paced = await pace(tx, redrive, facts, deps);
+  const items = paced.count > 0 ? await nextItems(tx, id, paced.count) : [];
+  if (items.length === 0) return rest(tx, redrive, facts, paced);
+  const { sent, skipped } = await takeItems(tx, items, { redrive, isCanary: false, careful }, deps);
+  count(tx, deps, sent, skipped);
+  await changeRedrive(tx, id, {
+    ...(paced.canary && { canary: paced.canary }),
+    rate: { ...redrive.rate, ...paced.rate, taken: redrive.rate.taken + items.length },
+    due: paced.dueAfter(items.length),
+  });
+  return { more: paced.rate.effective === null, hasTaken: true };
+}
+
+async function halt(tx: Tx, redrive: Redrive, stop: Stop, deps: AdvanceDeps): Promise<Step> {
+  await changeRedrive(tx, redrive.id, { state: 'stopped', resumes_as: 'running', stopped_because: stop });
+  deps.log.warn('redrive_stopped', { redrive_id: redrive.id, rule: stop.rule });
+  return idle;
+}
+
+/** Nothing to send now: keeps what was decided of the rate, or ends the redrive when nothing is left. */
+async function rest(tx: Tx, redrive: Redrive, { backlog }: RunFacts, paced: Pace): Promise<Step> {
+  const hasMore = await hasItems(tx, redrive.id, 'planned');
+  if (!hasMore && backlog > 0) await settleStrays(tx, redrive.id, 1_000);
+  if (!hasMore && !(await hasItems(tx, redrive.id, 'enqueued'))) return finish(tx, redrive);
+  const isOld =
+    paced.rate.limited_by !== redrive.rate.limited_by || paced.rate.governed_at !== redrive.rate.governed_at;
+  if (isOld || paced.canary) {
+    await changeRedrive(tx, redrive.id, {
+      ...(paced.canary && { canary: paced.canary }),
+      rate: { ...redrive.rate, ...paced.rate },
+    });
+  }
+  return { more: paced.canary !== undefined };
+}
+
+async function finish(tx: Tx, redrive: Redrive): Promise<Step> {
+  await changeRedrive(tx, redrive.id, { state: 'done' });
+  return idle;
+}
+
+function count(tx: Tx, { metrics }: AdvanceDeps, sent: number, skipped: number): void {
+  tx.afterCommit(() => {
+    const items = metrics.counter('redrive_items_total');
+    if (sent > 0) items.labels({ outcome: 'sent' }).inc(sent);
+    if (skipped > 0) items.labels({ outcome: 'skipped' }).inc(skipped);
+  });
+}
