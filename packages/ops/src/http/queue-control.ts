@@ -1,5 +1,4 @@
 import type { FastifyInstance } from 'fastify';
-import { z } from 'zod';
 import {
   applyWish,
   controlledQueue,
@@ -14,12 +13,9 @@ import {
 } from '../queue-control/index.ts';
 import type { QueuePause } from '../queues/index.ts';
 import type { AdminDeps } from './admin.ts';
-import { queueJobRoutes } from './queue-jobs.ts';
+import { queueJobRoutes, queueParam } from './queue-jobs.ts';
 import { operation } from './route.ts';
 import { write } from './write.ts';
-
-/** A queue's name or alias. */
-export const queueParam = z.strictObject({ queue: z.string().min(1).max(100) });
 
 /** One queue: what it does, and what operators wish of it. */
 export function queueControlRoutes(app: FastifyInstance, deps: AdminDeps): void {

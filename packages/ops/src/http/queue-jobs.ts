@@ -22,9 +22,11 @@ import { refuse } from '../refusals/index.ts';
 import { demand } from './access.ts';
 import type { AdminDeps } from './admin.ts';
 import { mayReveal } from './dead-letters.ts';
-import { queueParam } from './queue-control.ts';
 import { type Call, count, operation, reason } from './route.ts';
 import { write } from './write.ts';
+
+/** A queue's name or alias. */
+export const queueParam = z.strictObject({ queue: z.string().min(1).max(100) });
 
 /** An id that a job can have: that of its run. */
 const jobParam = queueParam.extend({
