@@ -6,6 +6,7 @@ import { errors } from '../apps/marketplace/src/errors.ts';
 import { events } from '../apps/marketplace/src/events.ts';
 import { marketplaceLogEvents } from '../apps/marketplace/src/log.ts';
 import { catalogue } from '../apps/marketplace/src/metrics.ts';
+import { cliPage } from './cli-page.ts';
 import { httpPage } from './http-page.ts';
 import { jobsPage } from './jobs-page.ts';
 import { code, page, table } from './markdown.ts';
@@ -13,6 +14,7 @@ import { code, page, table } from './markdown.ts';
 /** Every page of `docs/reference`, by file name. */
 export async function referencePages(): Promise<Record<string, string>> {
   return {
+    'cli.md': cliPage(),
     'configuration.md': configurationPage(),
     'errors.md': errorsPage(),
     'events.md': eventsPage(),

@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import type { annotations, deadLetterGroup, deadLetterGroups } from '../dead-letter-groups/contract.ts';
 import type { retryAnswer } from '../dead-letters/contract.ts';
+import type { captureProof, deadLetterReport, proofRow, reportFigure } from '../dead-letter-report/contract.ts';
 import type { letterAttempt, letterDetail, letterList, letterRow } from '../dead-letter-search/contract.ts';
 import type { explanation, jobList, jobRow, jobView, queueDetail, removedJob } from '../queue-control/contract.ts';
 import type { queueOverview, queueRow } from '../queues/contract.ts';
@@ -32,39 +33,7 @@ export type QueueJobs = z.infer<typeof jobList>;
 export type JobDetail = z.infer<typeof jobView>;
 export type RemovedJob = z.infer<typeof removedJob>;
 export type Explanation = z.infer<typeof explanation>;
-
-type Total = number | null | { readonly value: number | null; readonly previous: number | null };
-
-interface ReportRow {
-  readonly queue_name?: string;
-  readonly queue?: string;
-  readonly name?: string;
-  readonly cause?: string;
-  readonly title?: string;
-  readonly new?: boolean;
-  readonly count?: number;
-  readonly captured?: number;
-}
-
-export interface Report {
-  readonly totals: Readonly<Record<string, Total>>;
-  readonly by_queue: readonly ReportRow[];
-  readonly by_error: readonly ReportRow[];
-  readonly by_cause: readonly ReportRow[];
-  readonly by_hour: readonly ReportRow[];
-  readonly trend: string | { readonly direction?: string; readonly trend?: string };
-}
-
-export interface Proof {
-  readonly ok: boolean;
-  readonly gap: number;
-  readonly rows: readonly {
-    readonly name: string;
-    readonly failed: number;
-    readonly captured: number;
-    readonly resolved: number;
-    readonly discarded: number;
-    readonly open: number;
-    readonly gap: number;
-  }[];
-}
+export type Report = z.infer<typeof deadLetterReport>;
+export type ReportFigure = z.infer<typeof reportFigure>;
+export type Proof = z.infer<typeof captureProof>;
+export type ProofRow = z.infer<typeof proofRow>;

@@ -1,7 +1,7 @@
-import type { Proof } from '../contract.ts';
+import type { Proof, ProofRow } from '../contract.ts';
 import { command } from '../command.ts';
 import { consent } from '../consent.ts';
-import { type ExitCode, exitCodes } from '../exit-codes.ts';
+import { exitCodes } from '../exit-codes.ts';
 import type { Column } from '../print/table.ts';
 import { get, type Run, write } from '../run.ts';
 
@@ -29,16 +29,14 @@ async function sweepNow(run: Run, reason: string | undefined): Promise<void> {
   await write(run, 'POST', '/queues/dlq/proof/repair', { reason });
 }
 
-type Row = Proof['rows'][number];
-
-function printProof({ terminal }: Run, { ok, gap, rows }: Proof): ExitCode | void {
-  const number = (title: string, of: (row: Row) => number, leave?: number): Column<Row> => ({
+function printProof({ terminal }: Run, { ok, gap, rows, counted_from }: Proof): void {
+  const number = (title: string, of: (row: ProofRow) => number, leave?: number): Column<ProofRow> => ({
     title,
     of: (row) => String(of(row)),
     align: 'right',
     ...(leave !== undefined && { leave }),
   });
-  terminal.table<Row>(
+  terminal.table<ProofRow>(
     [
       { title: 'queue', of: ({ name }) => name, least: 12 },
       number('failed', ({ failed }) => failed),
@@ -51,6 +49,8 @@ function printProof({ terminal }: Run, { ok, gap, rows }: Proof): ExitCode | voi
     rows,
   );
   terminal.line();
-  if (ok) terminal.line('Nothing is lost: every failure was captured.', 'green');
+  if (counted_from === 'postgres') terminal.note('Redis cannot be asked what it alone knows', 'yellow');
+  if (ok && gap > 0) terminal.line(`${gap} died in the last seconds and are being captured.`, 'yellow');
+  else if (ok) terminal.line('Nothing is lost: every failure was captured.', 'green');
   else terminal.line(`${gap} not accounted for: sweep with --repair, and look at the log of the scheduler.`, 'red');
 }

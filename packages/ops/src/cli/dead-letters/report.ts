@@ -1,4 +1,4 @@
-import type { Report } from '../contract.ts';
+import type { Report, ReportFigure } from '../contract.ts';
 import { command, wholeNumber } from '../command.ts';
 import { duration } from '../print/ages.ts';
 import { facts, type Terminal } from '../print/terminal.ts';
@@ -21,71 +21,59 @@ export const reportCommand = command<ReportOptions>({
     const filter = filterText(words, { ...selection, allStates: true });
     const report = await get<Report>(run, '/queues/dlq/report', { hours, q: filter || undefined });
     if (run.output.json) return run.terminal.json(report, 2);
-    printReport(run.terminal, report, { hours, filter });
+    printReport(run.terminal, report);
   },
 });
 
-function printReport(terminal: Terminal, report: Report, { hours, filter }: { hours: number; filter: string }): void {
+function printReport(terminal: Terminal, report: Report): void {
   const { totals, trend, by_hour, by_queue, by_error, by_cause } = report;
-  terminal.line(`filter: ${filter || 'none'}; the last ${hours} h, in brackets those before`, 'dim');
+  terminal.line(`filter: ${report.filter || 'none'}; the last ${report.hours} h, in brackets those before`, 'dim');
+  const { direction, rate_per_h, previous_rate_per_h } = trend;
   facts(terminal, [
-    ['captured', `${withBefore(totals.captured)}, ${trendText(trend)}`],
+    ['captured', `${withBefore(totals.captured)}`],
+    [
+      'deaths',
+      `${withBefore(totals.deaths)}, ${direction}: ${round(rate_per_h)} an hour after ${round(previous_rate_per_h)}`,
+    ],
     ['retried with success', withBefore(totals.retried_ok)],
     ['resolved', withBefore(totals.resolved)],
     ['discarded', withBefore(totals.discarded)],
-    ['open now', valueOf(totals.open_now)],
-    ['oldest open', duration(numberOf(totals.oldest_open_s))],
-    ['median time to close', duration(numberOf(totals.median_time_to_close_s))],
-    ['by hour', sparkline(by_hour.map(({ captured }) => captured ?? 0))],
+    ['open now', withBefore(totals.open_now)],
+    ['oldest open', duration(totals.oldest_open_s)],
+    ['median time to close', duration(totals.median_time_to_close_s)],
+    ['deaths by hour', sparkline(by_hour.slice(-48).map(({ deaths }) => deaths))],
   ]);
   section(
     terminal,
     'queue',
-    by_queue.map((row) => [row.queue_name ?? row.queue ?? row.name ?? '', countOf(row)]),
+    by_queue.map(({ queue, deaths }) => [queue, deaths]),
   );
   section(
     terminal,
     'cause',
-    by_cause.map((row) => [row.cause ?? '', countOf(row)]),
+    by_cause.map(({ cause, count }) => [cause, count]),
   );
   section(
     terminal,
     'failure',
-    by_error.map((row) => [`${row.title ?? ''}${row.new ? ' (new)' : ''}`, countOf(row)]),
+    by_error.slice(0, 10).map((each) => [`${each.title}${each.new ? ' (new)' : ''}`, each.count]),
   );
 }
-
-type Row = Report['by_queue'][number];
-
-const countOf = (row: Row): number => row.count ?? row.captured ?? 0;
 
 function section(terminal: Terminal, title: string, rows: readonly (readonly [string, number])[]): void {
   if (rows.length === 0) return;
   terminal.line();
   terminal.table<readonly [string, number]>(
     [
+      { title: 'deaths', of: ([, count]) => String(count), align: 'right' },
       { title, of: ([name]) => name, least: 20 },
-      { title: 'count', of: ([, count]) => String(count), align: 'right' },
     ],
     rows,
   );
 }
 
-type Total = Report['totals'][string];
-
-function numberOf(total: Total | undefined): number | null {
-  return typeof total === 'object' && total !== null ? total.value : (total ?? null);
+function withBefore({ value, previous }: ReportFigure): string {
+  return `${value} (${previous})`;
 }
 
-function valueOf(total: Total | undefined): string {
-  return String(numberOf(total) ?? '–');
-}
-
-function withBefore(total: Total | undefined): string {
-  const before = typeof total === 'object' && total !== null ? total.previous : undefined;
-  return before === undefined ? valueOf(total) : `${valueOf(total)} (${before})`;
-}
-
-function trendText(trend: Report['trend']): string {
-  return typeof trend === 'string' ? trend : (trend?.direction ?? trend?.trend ?? '');
-}
+const round = (rate: number): string => String(Math.round(rate * 10) / 10);
