@@ -1,5 +1,6 @@
 import { type Database, prepared, type Queryable, sql } from '../postgres/index.ts';
-import { inTimeOrder, runsWithin } from './list-done.ts';
+import { boundedRead } from './bounded-read.ts';
+import { runsWithin } from './list-done.ts';
 
 /** A worker process that was seen in the last 30 s. */
 export interface WorkerProcess {
@@ -44,7 +45,7 @@ const longestWindowMs = 10 * 60_000;
 const shortestWindowMs = 1_000;
 
 export async function readFlow(db: Database, queue: string): Promise<Flow> {
-  return inTimeOrder(db, async (tx) => {
+  return boundedRead(db, async (tx) => {
     const outPerMinute = await readOut(tx, queue);
     for (let windowMs = longestWindowMs; ; windowMs /= 5) {
       const { touched, ...flow } = await measure(tx, queue, windowMs);

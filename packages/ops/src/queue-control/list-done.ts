@@ -1,4 +1,5 @@
 import { type Database, prepared, type Sql, sql, type Tx } from '../postgres/index.ts';
+import { boundedRead } from './bounded-read.ts';
 import type { JobsRequest } from './list-jobs.ts';
 import { letterOfRun, type Run, runColumns } from './runs.ts';
 
@@ -27,7 +28,7 @@ export async function listDone(
   { queue, kind, limit }: Pick<JobsRequest, 'queue' | 'kind' | 'limit'>,
   from: Listed['next'],
 ): Promise<Listed> {
-  return inTimeOrder(db, async (tx) => {
+  return boundedRead(db, async (tx) => {
     const found: DoneRun[] = [];
     let before = from ? { at: String(from[0]), key: String(from[1]) } : { at: await present(tx), key: '' };
     let widthMs = minuteMs;
@@ -51,17 +52,6 @@ function page(found: readonly DoneRun[], limit: number, next: Listed['next']): L
   const runs = found.slice(0, limit);
   const last = found.length > limit ? runs.at(-1) : undefined;
   return { runs, next: last ? [last.position, last.run_key] : next };
-}
-
-/** A planner that sees a small limit may read the whole table from its oldest row; the index of ages is never the slower way here. */
-export function inTimeOrder<T>(db: Database, work: (tx: Tx) => Promise<T>): Promise<T> {
-  return db.transaction(
-    async (tx) => {
-      await tx.query(sql`select set_config('enable_seqscan', 'off', true)`);
-      return work(tx);
-    },
-    { readOnly: true },
-  );
 }
 
 async function present(tx: Tx): Promise<string> {

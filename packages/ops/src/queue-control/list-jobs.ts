@@ -1,6 +1,7 @@
 import type { Cursors } from '../dead-letter-search/index.ts';
-import { type Database, join, prepared, type Sql, sql } from '../postgres/index.ts';
+import { type Database, join, prepared, type Queryable, type Sql, sql } from '../postgres/index.ts';
 import type { JobRow, JobState } from './contract.ts';
+import { boundedRead } from './bounded-read.ts';
 import { type Listed, listDone } from './list-done.ts';
 import { jobRowOf, letterOfRun, type Run, runColumns } from './runs.ts';
 
@@ -41,9 +42,9 @@ function pageOf(db: Database, request: JobsRequest, from: Listed['next']): Promi
     case 'done':
       return listDone(db, request, from);
     case 'dead':
-      return listDead(db, request, from);
+      return boundedRead(db, (tx) => listDead(tx, request, from));
     default:
-      return listOpen(db, request, from);
+      return boundedRead(db, (tx) => listOpen(tx, request, from));
   }
 }
 
@@ -56,7 +57,7 @@ const isInState: Readonly<Record<'waiting' | 'active' | 'delayed', Sql>> = {
   delayed: sql`r.started = r.finished and r.run_at > statement_timestamp()`,
 };
 
-async function listOpen(db: Database, request: JobsRequest, from: Listed['next']): Promise<Listed> {
+async function listOpen(db: Queryable, request: JobsRequest, from: Listed['next']): Promise<Listed> {
   const { queue, state, kind, limit } = request;
   const after = Number(from?.[0] ?? 0);
   if (state === 'done' || state === 'dead') throw new TypeError(`a job that is ${state} is not open`);
@@ -80,7 +81,7 @@ async function listOpen(db: Database, request: JobsRequest, from: Listed['next']
 }
 
 /** Where a page that looked at all it may has ended; undefined when nothing was left. */
-async function lookedUntil(db: Database, looked: Sql): Promise<Listed['next']> {
+async function lookedUntil(db: Queryable, looked: Sql): Promise<Listed['next']> {
   const { rows } = await db.query<{ seen: number; until: number | null }>(
     sql`select count(*) as seen, max(id) as until from (${looked}) o`,
   );
@@ -88,7 +89,7 @@ async function lookedUntil(db: Database, looked: Sql): Promise<Listed['next']> {
   return seen < mostLookedAt || until === null ? undefined : [until];
 }
 
-async function listDead(db: Database, { queue, kind, limit }: JobsRequest, from: Listed['next']): Promise<Listed> {
+async function listDead(db: Queryable, { queue, kind, limit }: JobsRequest, from: Listed['next']): Promise<Listed> {
   const [at, key] = from ?? [];
   const before =
     at === undefined
@@ -115,7 +116,7 @@ async function listDead(db: Database, { queue, kind, limit }: JobsRequest, from:
 }
 
 /** As {@link lookedUntil}, of dead runs. */
-async function deadUntil(db: Database, looked: Sql): Promise<Listed['next']> {
+async function deadUntil(db: Queryable, looked: Sql): Promise<Listed['next']> {
   const { rows } = await db.query<{ seen: number; position: string; run_key: string }>(sql`
     select count(*) over () as seen, to_jsonb(died_at) #>> '{}' as position, run_key
     from (${looked}) r order by died_at, run_key limit 1`);
