@@ -109,6 +109,16 @@ describe('the dispatcher', () => {
     expect(await undispatched()).toEqual(['one-0', 'one-1', 'one-2']);
   });
 
+  it('calls a queue full where it is told to', async () => {
+    await plan(one, 3);
+    await dispatchOnce(deps({ mostWaiting: 3 }));
+    await plan(one, 2, 3);
+    await dispatchOnce(deps({ mostWaiting: 3 }));
+    expect(await waiting('one')).toBe(3);
+    await dispatchOnce(deps({ mostWaiting: 4 }));
+    expect(await waiting('one')).toBe(5);
+  });
+
   it('keeps a delay as long as it still is', async () => {
     await plane.db.transaction((tx) =>
       enqueueMany(tx, one, 'task', [{ key: 'later', payload: { n: 1 }, delayMs: 60_000 }]),

@@ -12,6 +12,8 @@ export interface DispatchDeps {
   readonly onDispatched: (queue: string, count: number) => void;
   /** A row that Redis refuses alone; after five times the caller buries its run. */
   readonly onRefused: (runKey: string, queue: string, error: Error, refusals: number) => Promise<void>;
+  /** A queue with so many waiting jobs gets no more. Default {@link mostWaiting}. */
+  readonly mostWaiting?: number | undefined;
 }
 
 export interface DispatchResult {
@@ -52,7 +54,7 @@ export async function dispatchOnce(deps: DispatchDeps): Promise<DispatchResult> 
   return db.transaction(async (tx) => {
     const rows = await claimRows(tx, []);
     if (rows.length === 0) return { dispatched: 0, refused: 0, more: false };
-    const full = await fullQueues(redis, rows);
+    const full = await fullQueues(redis, rows, deps.mostWaiting ?? mostWaiting);
     // A full queue at the head must not starve the others behind it.
     const open = full.size === 0 ? rows : await claimRows(tx, [...full]);
     await failpoint('dispatch.before_add');
@@ -92,10 +94,10 @@ async function claimRows(tx: Tx, skip: readonly string[]): Promise<OutboxRow[]> 
   return rows;
 }
 
-async function fullQueues(redis: RedisQueues, rows: readonly OutboxRow[]): Promise<Set<string>> {
+async function fullQueues(redis: RedisQueues, rows: readonly OutboxRow[], limit: number): Promise<Set<string>> {
   const names = [...new Set(rows.map((row) => row.queue))];
   const counts = await Promise.all(names.map((name) => redis.counts(name)));
-  return new Set(names.filter((_name, at) => (counts[at]?.waiting ?? 0) >= mostWaiting));
+  return new Set(names.filter((_name, at) => (counts[at]?.waiting ?? 0) >= limit));
 }
 
 function byQueue(rows: readonly OutboxRow[]): Map<string, OutboxRow[]> {

@@ -23,6 +23,8 @@ export interface DispatcherDeps {
   readonly deaths: DeathWriter;
   /** Pause between two looks at the outbox while nothing wakes the loop, in ms. */
   readonly pollMs: number;
+  /** A queue with so many waiting jobs gets no more. Default 10,000. */
+  readonly mostWaiting?: number | undefined;
 }
 
 /** The loop that hands committed jobs to Redis. Any number of processes may run one. */
@@ -41,6 +43,7 @@ export function openDispatcher(deps: DispatcherDeps): Runnable {
         db,
         redis: deps.queues,
         failpoint: deps.failpoint,
+        mostWaiting: deps.mostWaiting,
         onDispatched: (queue, count) => instruments.get(queue)?.enqueued(count),
         onRefused: (runKey, queue, error, refusals) => bury(deps, { runKey, queue, error, refusals }),
       });
