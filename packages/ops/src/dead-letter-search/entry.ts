@@ -59,9 +59,9 @@ export async function readAttempts(db: Queryable, id: string): Promise<LetterAtt
   return attempts(db, await queries.readRuns(db, await found(db, id)));
 }
 
-/** Says whether a letter is still at the version the caller has seen. */
-export async function isUnchanged(db: Queryable, id: string, version: number): Promise<boolean> {
-  return (await queries.readVersion(db, id)) === version;
+/** The version of a letter; undefined when there is none. Not a view: nothing is audited. */
+export async function letterVersion(db: Queryable, id: string): Promise<number | undefined> {
+  return queries.readVersion(db, id);
 }
 
 async function found(db: Queryable, id: string): Promise<queries.StoredLetter> {

@@ -1,6 +1,6 @@
 export { causeText } from './cause-text.ts';
 export { type Cursor, type Cursors, type CursorScope, openCursors } from './cursor.ts';
-export { isUnchanged, readAttempts, type Viewing, viewLetter, viewWholePayload } from './entry.ts';
+export { letterVersion, readAttempts, type Viewing, viewLetter, viewWholePayload } from './entry.ts';
 export { type Export, type ExportRequest, openExporter } from './export.ts';
 export { type ListDeps, listLetters } from './list.ts';
 export { maskJson } from './payload-mask.ts';

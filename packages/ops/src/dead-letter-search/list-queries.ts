@@ -71,10 +71,13 @@ export function pageStatement(
   const direction = raw(descending === isBackwards ? 'asc' : 'desc');
   const position = cursor && [after(cursor, columns, descending === isBackwards ? '>' : '<')];
   const keys = raw(columns.map((column) => `d.${column}`).join(', '));
-  const found = arms.map(
-    (arm) => sql`select ${keys} from ops.dead_letter_queue d where ${join([arm, ...(position ?? [])], ' and ')}`,
-  );
   const order = (table: string) => join(columns.map((column) => sql`${raw(`${table}.${column}`)} ${direction}`));
+  // Each arm is ordered and cut by itself: over a plain union Postgres would read all of them to sort them.
+  const found = arms.map(
+    (arm) => sql`
+      (select ${keys} from ops.dead_letter_queue d where ${join([arm, ...(position ?? [])], ' and ')}
+       order by ${order('d')} limit ${raw(String(offset + limit))})`,
+  );
   return sql`
     select ${shown}
     from (select * from (${join(found, ' union all ')}) f order by ${order('f')} offset ${raw(String(offset))} limit ${raw(String(limit))}) k

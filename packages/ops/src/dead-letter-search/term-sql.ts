@@ -174,7 +174,7 @@ function ofVersion(op: FilterOp, value: FilterValue): Sql {
   if (value.is === 'absent') return sql`d.worker_version is null`;
   if (op === '=') return sql`d.worker_version = ${textOf(value)}`;
   const { numbers: bounds, rest } = partsOf(textOf(value));
-  return sql`(${versionNumbers}, ${versionRest}) ${operator(op)} (${bounds}::int[], ${rest})`;
+  return sql`d.worker_version is not null and (${versionNumbers}, ${versionRest}) ${operator(op)} (${bounds}::int[], ${rest})`;
 }
 
 const versionNumbers = sql`

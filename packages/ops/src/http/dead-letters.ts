@@ -1,4 +1,4 @@
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import {
   defaultExportColumns,
@@ -11,7 +11,7 @@ import {
   letterQuery,
 } from '../dead-letter-search/contract.ts';
 import {
-  isUnchanged,
+  letterVersion,
   listLetters,
   openCursors,
   openExporter,
@@ -66,9 +66,11 @@ function entryRoutes(app: FastifyInstance, { db, web }: AdminDeps): void {
     async (call) => {
       const { params, request, reply } = call;
       const viewing = viewingOf(call, clock(web));
-      const seen = seenVersion(request, viewing.isClear);
-      if (seen !== undefined && (await isUnchanged(db, params.id, seen))) {
-        return reply.code(304).header('etag', etagOf(seen, viewing.isClear)).send();
+      const seen = request.headers['if-none-match'];
+      if (seen !== undefined) {
+        const version = await letterVersion(db, params.id);
+        const etag = version === undefined ? '' : etagOf(version, viewing.isClear);
+        if (etag !== '' && isAmong(etag, seen)) return reply.code(304).header('etag', etag).send();
       }
       const letter = await viewLetter(db, viewing);
       reply.header('etag', etagOf(letter.version, viewing.isClear));
@@ -128,12 +130,8 @@ function etagOf(version: number, isClear: boolean): string {
   return isClear ? `"${version}"` : `"${version}-masked"`;
 }
 
-/** The version of the same document that the caller has. */
-function seenVersion(request: FastifyRequest, isClear: boolean): number | undefined {
-  const tags = (request.headers['if-none-match'] ?? '').split(',').map((tag) => tag.trim().replace(/^W\//, ''));
-  const form = isClear ? /^"(\d{1,9})"$/ : /^"(\d{1,9})-masked"$/;
-  const [version] = tags.flatMap((tag) => form.exec(tag)?.[1] ?? []);
-  return version === undefined ? undefined : Number(version);
+function isAmong(etag: string, header: string): boolean {
+  return header.split(',').some((tag) => tag.trim().replace(/^W\//, '') === etag);
 }
 
 const contentTypes = { csv: 'text/csv; charset=utf-8', ndjson: 'application/x-ndjson; charset=utf-8' } as const;
