@@ -33,6 +33,7 @@ const canaryOptions = z.strictObject({
   size: z.int().min(1).max(100).default(5),
   min_success: ratio('must be from 0 to 1').default(1),
   /** Shares of the plan that may be out one after another; the last is 1. */
+  // oxlint-disable-next-line unicorn/no-thenable -- a list of numbers, which no await calls
   then: z
     .array(z.number().gt(0).max(1))
     .min(1)

@@ -132,21 +132,16 @@ export interface ListOptions {
 /** Newest first. Throws refusal `cursor_invalid`. */
 export async function listRedrives(db: Queryable, cursors: Cursors, { states, cursor, limit }: ListOptions) {
   const scope = { sort: '-created_at', filter: `redrives ${states?.join(',') ?? ''}` };
-  const from = cursor === undefined ? undefined : (await cursors.read(cursor, scope)).position;
-  const { rows } = await db.query<Omit<Row, 'plan'> & { position: string }>(sql`
-    select ${summaryColumns}, to_jsonb(r.created_at) #>> '{}' as position
+  const after = cursor === undefined ? undefined : (await cursors.read(cursor, scope)).position[0];
+  const { rows } = await db.query<Omit<Row, 'plan'>>(sql`
+    select ${summaryColumns}
     from ops.redrive r
     where ${states ? sql`r.state = any (${states}::text[])` : sql`true`}
-      and ${from ? sql`(r.created_at, r.id) < (${from[0]}::timestamptz, ${from[1]}::uuid)` : sql`true`}
+      and ${after === undefined ? sql`true` : sql`(r.created_at, r.id) < (select c.created_at, c.id from ops.redrive c where c.id = ${after}::uuid)`}
     order by r.created_at desc, r.id desc limit ${limit + 1}`);
   const last = rows.length > limit ? rows[limit - 1] : undefined;
-  const next_cursor = last
-    ? await cursors.sign({ position: [last.position, last.id], towards: 'next', begun: last.position }, scope)
-    : null;
-  return {
-    redrives: rows.slice(0, limit).map(({ position: _, ...row }) => summaryOf(row)),
-    pagination: { limit, next_cursor },
-  };
+  const next_cursor = last ? await cursors.sign({ position: [last.id], towards: 'next', begun: '' }, scope) : null;
+  return { redrives: rows.slice(0, limit).map(summaryOf), pagination: { limit, next_cursor } };
 }
 
 export interface ItemsOptions {
