@@ -83,9 +83,9 @@ function tell(
   { log, metrics }: DeathDeps,
   { queue, kind, runKey, cause, failure, attempts, correlationId }: Death,
 ): void {
-  metrics.counter('jobs_dead_lettered_total').labels({ queue, reason: cause }).inc();
   // A probe dies on purpose.
   if (kind === probeKind) return;
+  metrics.counter('jobs_dead_lettered_total').labels({ queue, reason: cause }).inc();
   runWithContext({ correlationId }, () =>
     log.error('job_dead_lettered', asError(failure), { queue, job_name: kind, job_id: runKey, cause, attempts }),
   );

@@ -4,6 +4,7 @@ import { type Database, databaseFailure, sql } from '../postgres/index.ts';
 import { type Attempt, blockOf, evidenceOf, finished, putBack } from './attempt.ts';
 import { AttemptFailed } from './bullmq.ts';
 import type { Failure } from './failure.ts';
+import { probeKind } from './probe.ts';
 import { afterFailure, type DeathCause } from './verdict.ts';
 
 /** Above this a finished job is logged whatever the sampling says, in ms. */
@@ -53,7 +54,7 @@ export async function endFailed(one: Attempt, failure: Failure): Promise<unknown
     await record(one, undefined, verdict.delayMs);
     return putBack(one, verdict.delayMs);
   }
-  instruments.failed();
+  if (job.name !== probeKind) instruments.failed();
   if (verdict.kind === 'dead') return die(one, failure, verdict.cause);
   await record(one, failure, verdict.delayMs);
   instruments.retried();

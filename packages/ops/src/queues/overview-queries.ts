@@ -1,4 +1,5 @@
 import { type Database, prepared, sql } from '../postgres/index.ts';
+import { probeKind } from './probe.ts';
 
 /** The columns of `ops.queue` that say who paused it. */
 export interface PausedColumns {
@@ -46,7 +47,8 @@ export async function readStored(db: Database, names: readonly string[]): Promis
            coalesce(s.open, 0) as dlq_size,
            greatest(0, coalesce(d.deaths, 0) - coalesce(s.captured, 0)) as proof_gap,
            (select count(*) from ops.job_run r
-            where r.queue = q.name and r.died_at > statement_timestamp() - interval '1 hour') as failed_last_hour,
+            where r.queue = q.name and r.died_at > statement_timestamp() - interval '1 hour'
+              and r.kind <> ${probeKind}) as failed_last_hour,
            (select sum(m.failed) from ops.attempt_minute m
             where m.minute > statement_timestamp() - interval '1 hour' and m.queue = q.name) as attempts_failed_last_hour,
            (select count(*) from ops.worker w where q.name = any (w.queues) and w.stopped_at is null

@@ -36,7 +36,7 @@ export async function readOverview(
   const queues = definitions.map(({ name, aliases = [] }): QueueRow => {
     const row = stored.get(name);
     if (!row) throw new TypeError(`queue ${name} was not read`);
-    return { name, aliases: [...aliases], ...storedPart(row), ...countedPart(row, live?.get(name), open?.get(name)) };
+    return { name, aliases: [...aliases], ...countedPart(row, live?.get(name), open?.get(name)), ...storedPart(row) };
   });
   return { queues, as_of: now().toISOString(), counted_from: live ? 'redis' : 'postgres' };
 }
