@@ -4,7 +4,7 @@ import fastify from 'fastify';
 import { inject } from 'vitest';
 import { z } from 'zod';
 import { defineQueue, done, enqueue, type Job, PermanentError } from '../queues/index.ts';
-import { openTestPlane, pollUntil } from '../testing/index.ts';
+import { openTestPlane, pollUntil, type TestPlane } from '../testing/index.ts';
 import { sql } from '../postgres/index.ts';
 import { localOperator, openLocalClient, operationsCommands, type OperationsEnvironment } from './index.ts';
 
@@ -64,22 +64,21 @@ export async function openCli() {
     });
     return { code, out: String(streams.stdout.read() ?? ''), err: String(streams.stderr.read() ?? '') };
   };
-  const idOf = (n: number) =>
-    pollUntil(async () => {
-      const { rows } = await plane.db.query<{ id: string }>(
-        sql`select id from ops.dead_letter_queue where root_key = ${`task-${n}`} and state <> 'retrying'`,
-      );
-      return rows[0]?.id;
-    });
+  return { plane, run, health, ...watch(plane) };
+}
+
+function watch(plane: TestPlane) {
+  const { db } = plane;
   return {
-    plane,
-    run,
-    health,
-    idOf,
     /** Plans a job that dies, and answers the id of its letter. */
     async die(n: number, { to = 'ana@example.com' } = {}) {
-      await plane.db.transaction((tx) => enqueue(tx, letters, 'send', { to, n }, { key: `task-${n}` }));
-      return idOf(n);
+      await db.transaction((tx) => enqueue(tx, letters, 'send', { to, n }, { key: `task-${n}` }));
+      return pollUntil(async () => {
+        const { rows } = await db.query<{ id: string }>(
+          sql`select id from ops.dead_letter_queue where root_key = ${`task-${n}`}`,
+        );
+        return rows[0]?.id;
+      });
     },
     /** The same over HTTP: the address of a listener, which ends with the test. */
     async listen() {
@@ -90,11 +89,11 @@ export async function openCli() {
       return url;
     },
     stateOf: async (id: string) =>
-      (await plane.db.query<{ state: string }>(sql`select state from ops.dead_letter_queue where id = ${id}::uuid`))
-        .rows[0]?.state,
+      (await db.query<{ state: string }>(sql`select state from ops.dead_letter_queue where id = ${id}::uuid`)).rows[0]
+        ?.state,
     audited: async () =>
       (
-        await plane.db.query<{ action: string; actor_name: string; via: string; reason: string | null }>(
+        await db.query<{ action: string; actor_name: string; via: string; reason: string | null }>(
           sql`select action, actor_name, via, reason from ops.audit_log order by seq`,
         )
       ).rows,

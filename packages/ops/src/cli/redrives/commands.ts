@@ -5,6 +5,7 @@ import {
   approveCommand,
   continueCommand,
   pauseCommand,
+  rateCommand,
   resumeCommand,
 } from './control.ts';
 import { itemsCommand, redriveListCommand } from './list.ts';
@@ -25,6 +26,7 @@ export const redriveCommands: CommandGroup = {
     abortCommand,
     itemsCommand,
     redriveListCommand,
+    rateCommand,
     approveCommand,
     acknowledgeCommand,
   ],

@@ -1,13 +1,13 @@
 import type { RedriveSummary } from '../contract.ts';
 import { command, type CommandDefinition } from '../command.ts';
 import { consent } from '../consent.ts';
-import { type Run, write } from '../run.ts';
+import { misused, type Run, write } from '../run.ts';
 import { redriveId } from './redrive-id.ts';
 
 export const pauseCommand = control('pause', 'send nothing more for now; what runs ends');
 export const resumeCommand = control('resume', 'go on after a pause');
 export const continueCommand = control('continue', 'go on after a stop, against its verdict');
-export const approveCommand = control('approve', "let another person's plan be started", false);
+export const approveCommand = control('approve', "let another person's plan be started");
 export const acknowledgeCommand = control('acknowledge', 'take an ended redrive off the front page', false);
 
 function control(action: string, summary: string, needsReason = true): CommandDefinition {
@@ -34,6 +34,24 @@ export const abortCommand = command<{ recall?: boolean }>({
     await consent(run, { does: `abort redrive ${id}${recall ? ' and take back what waits' : ''}`, needsReason: true });
     const { reason } = run.output;
     say(run, await write<RedriveSummary>(run, 'POST', `/redrives/${id}/abort`, { reason, ...(recall && { recall }) }));
+  },
+});
+
+export const rateCommand = command({
+  usage: 'rate <id> <rate>',
+  summary: 'so many a second from now on, 1 to 500, or auto',
+  writes: true,
+  act: async (run, [text = '', rate = '']) => {
+    const id = await redriveId(run, text);
+    if (rate !== 'auto' && !/^[1-9]\d{0,2}$/.test(rate))
+      throw misused(`a rate is a number from 1 to 500, or auto, not "${rate}"`);
+    await consent(run, { does: `run redrive ${id} at ${rate} a second` });
+    say(
+      run,
+      await write<RedriveSummary>(run, 'PUT', `/redrives/${id}/rate`, {
+        rate: rate === 'auto' ? rate : Number(rate),
+      }),
+    );
   },
 });
 

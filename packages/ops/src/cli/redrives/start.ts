@@ -36,13 +36,14 @@ async function start(run: Run, [text = '']: readonly string[], options: StartOpt
   });
   if (output.json && !options.wait) return terminal.json(started);
   if (output.quiet) terminal.line(id);
-  else if (!output.json) {
-    terminal.line(`redrive ${id} is ${startedText(started)}`, 'green');
-    terminal.line(`For 10 s an abort touches nothing: redrive abort ${id.slice(0, 8)} --reason "…"`, 'dim');
-  }
+  else if (!output.json) sayStarted(run, started);
   return options.wait ? watch(run, id) : undefined;
 }
 
-function startedText({ state, waiting_behind }: RedriveDetail): string {
-  return waiting_behind ? `waiting behind ${waiting_behind.name} (${waiting_behind.state})` : `under way: ${state}`;
+function sayStarted({ terminal, now }: Run, { id, waiting_behind, undo_until }: RedriveDetail): void {
+  if (waiting_behind)
+    return terminal.line(`redrive ${id} waits behind ${waiting_behind.name} (${waiting_behind.state})`);
+  const left = undo_until ? Math.max(0, Math.ceil((Date.parse(undo_until) - now().getTime()) / 1_000)) : 0;
+  terminal.line(`redrive ${id} begins in ${left} s`, 'green');
+  terminal.line(`Until then an abort touches nothing: redrive abort ${id.slice(0, 8)} --reason "…"`, 'dim');
 }
