@@ -38,6 +38,7 @@ export async function openCli() {
     queues: [letters, archive],
     authorize: ({ headers }) => (headers.authorization === 'Bearer stranger' ? undefined : localOperator(operator)()),
   });
+  const client = openLocalClient({ http: plane.http });
   const handler = async (job: Job<{ n: number }>) => {
     if (health.error) throw new PermanentError(health.error.message);
     await health.gate;
@@ -56,7 +57,7 @@ export async function openCli() {
       end: (given) => (code = given),
       openLocal: async (name) => {
         operator = name;
-        return openLocalClient({ http: plane.http });
+        return { ...(await client), close: async () => {} };
       },
     });
     await program.parseAsync(wordsOf(words), { from: 'user' }).catch((error: unknown) => {
