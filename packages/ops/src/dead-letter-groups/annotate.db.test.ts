@@ -50,7 +50,9 @@ describe.each([
     const { body } = await call('GET', `${path()}/notes`);
     expect((body.notes as { text: string }[]).map(({ text }) => text)).toEqual(['and again', 'seen before']);
     expect(await audits()).toEqual(['dlq.note_added', 'dlq.note_added']);
-    const { rows } = await opened.plane.db.query(sql`select details::text from ops.audit_log where details::text like '%seen%'`);
+    const { rows } = await opened.plane.db.query(
+      sql`select details::text from ops.audit_log where details::text like '%seen%'`,
+    );
     expect(rows).toEqual([]);
   });
 
@@ -67,7 +69,10 @@ describe.each([
   it('has a ticket, which is an https address', async () => {
     const { call } = opened;
     const put = (url: string | null) => call('PUT', `${path()}/ticket`, { url });
-    expect(await put('https://tickets.test/7')).toMatchObject({ status: 200, body: { ticket: 'https://tickets.test/7' } });
+    expect(await put('https://tickets.test/7')).toMatchObject({
+      status: 200,
+      body: { ticket: 'https://tickets.test/7' },
+    });
     for (const url of ['http://tickets.test/7', 'javascript:alert(1)', 'https://u:p@tickets.test/', 'seven']) {
       expect(await put(url)).toMatchObject({ status: 400, body: { code: 'validation_failed' } });
     }
@@ -107,13 +112,21 @@ describe.each([
     });
     expect((await call('GET', group)).body).toMatchObject({ open: 1, count: 1 });
     expect(await call('DELETE', `${path()}/snooze`)).toMatchObject({ status: 200, body: { snooze: null, version: 3 } });
-    expect(await call('DELETE', `${path()}/snooze`)).toMatchObject({ status: 200, body: { already: true, version: 3 } });
+    expect(await call('DELETE', `${path()}/snooze`)).toMatchObject({
+      status: 200,
+      body: { already: true, version: 3 },
+    });
     expect(await audits()).toEqual(['dlq.snoozed', 'dlq.snooze_ended']);
   });
 
   it('does not sleep without an end, into the past or longer than 30 days', async () => {
     const reason = 'waits for the vendor';
-    for (const body of [{ reason }, { until: inHours(-1), reason }, { until: inHours(31 * 24), reason }, { until: inHours(1) }]) {
+    for (const body of [
+      { reason },
+      { until: inHours(-1), reason },
+      { until: inHours(31 * 24), reason },
+      { until: inHours(1) },
+    ]) {
       const { status, body: answer } = await opened.call('PUT', `${path()}/snooze`, body);
       expect([status, answer.code]).toEqual([400, 'reason' in body ? 'validation_failed' : 'reason_required']);
     }
@@ -148,7 +161,9 @@ describe('the snooze of a letter', () => {
   it('is a state of the letter', async () => {
     const { call } = opened;
     const until = inHours(1);
-    expect(await call('PUT', `/${id}/snooze`, { until, reason: 'wait for it' })).toMatchObject({ body: { state: 'snoozed' } });
+    expect(await call('PUT', `/${id}/snooze`, { until, reason: 'wait for it' })).toMatchObject({
+      body: { state: 'snoozed' },
+    });
     expect(await call('DELETE', `/${id}/snooze`)).toMatchObject({ body: { state: 'pending' } });
   });
 
@@ -233,7 +248,10 @@ describe('reclassification', () => {
     });
     expect(await dry({ to: 1, dry_run: false }, 'reclassify-run-1')).toMatchObject({ status: 202 });
     await expect
-      .poll(async () => (await plane.db.query(sql`select from ops.dead_letter_group where fingerprint like 'v0%'`)).rows.length)
+      .poll(
+        async () =>
+          (await plane.db.query(sql`select from ops.dead_letter_group where fingerprint like 'v0%'`)).rows.length,
+      )
       .toBe(0);
     const { rows } = await plane.db.query(sql`
       select g.message, g.notes_count, count(*)::int as letters from ops.dead_letter_group g
@@ -253,7 +271,10 @@ describe('reclassification', () => {
     await opened.plane.db.query(sql`
       insert into ops.lease (name, holder, term, expires_at) values ('reclassify', gen_random_uuid(), 1, now() + interval '1 minute')
       on conflict (name) do update set holder = excluded.holder, expires_at = excluded.expires_at`);
-    expect(await dry({ to: 1, dry_run: false }, 'reclassify-again')).toMatchObject({ status: 409, body: { code: 'in_progress' } });
+    expect(await dry({ to: 1, dry_run: false }, 'reclassify-again')).toMatchObject({
+      status: 409,
+      body: { code: 'in_progress' },
+    });
     expect(await audits()).toEqual([]);
   });
 });

@@ -82,7 +82,8 @@ describe('the list of groups', () => {
   });
 
   it('sorts by count and by growth', async () => {
-    const order = async (sort: string) => (await groupsOf(`?sort=${sort}`)).groups.map(({ fingerprint }) => fingerprint);
+    const order = async (sort: string) =>
+      (await groupsOf(`?sort=${sort}`)).groups.map(({ fingerprint }) => fingerprint);
     expect(await order('-count')).toEqual([first, second, third]);
     const growth = (await groupsOf('?sort=-growth')).groups.map((group) => group.growth as number);
     expect(growth).toEqual(growth.toSorted((a, b) => b - a));
@@ -111,9 +112,15 @@ describe('the list of groups', () => {
     const { pagination } = await groupsOf('?limit=1');
     const other = await opened.call('GET', `/groups?limit=1&q=state:open&cursor=${pagination.next_cursor}`);
     expect(other).toMatchObject({ status: 400, body: { code: 'cursor_invalid' } });
-    expect(await opened.call('GET', '/groups?q=stat:open')).toMatchObject({ status: 400, body: { code: 'filter_invalid' } });
+    expect(await opened.call('GET', '/groups?q=stat:open')).toMatchObject({
+      status: 400,
+      body: { code: 'filter_invalid' },
+    });
     for (const query of ['limit=0', 'limit=201', 'sort=count', 'page=1']) {
-      expect(await opened.call('GET', `/groups?${query}`)).toMatchObject({ status: 400, body: { code: 'validation_failed' } });
+      expect(await opened.call('GET', `/groups?${query}`)).toMatchObject({
+        status: 400,
+        body: { code: 'validation_failed' },
+      });
     }
   });
 });
@@ -133,7 +140,10 @@ describe('one group', () => {
       notes: [],
       fixed: null,
     });
-    expect((body.same_frame as { fingerprint: string }[]).map(({ fingerprint }) => fingerprint)).toEqual([second, third]);
+    expect((body.same_frame as { fingerprint: string }[]).map(({ fingerprint }) => fingerprint)).toEqual([
+      second,
+      third,
+    ]);
   });
 
   it('is refused when there is none, when several begin so, and when it is no fingerprint', async () => {

@@ -76,7 +76,12 @@ export async function openGroups(): Promise<{ plane: TestPlane; call: Call; audi
   return { plane, call: caller(app), audited };
 }
 
-export type Call = (method: 'GET' | 'POST' | 'PUT' | 'DELETE', path: string, body?: object, key?: string) => Promise<Answer>;
+export type Call = (
+  method: 'GET' | 'POST' | 'PUT' | 'DELETE',
+  path: string,
+  body?: object,
+  key?: string,
+) => Promise<Answer>;
 
 const everything = new Set(['dlq.read', 'dlq.annotate', 'dlq.edit', 'job.control', 'queue.read']);
 

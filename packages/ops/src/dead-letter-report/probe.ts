@@ -1,0 +1,70 @@
+import type { Lease } from '../leases/index.ts';
+import type { Logger } from '../logging/index.ts';
+import { type Loop, repeating } from '../loops/index.ts';
+import type { Metrics } from '../metrics/index.ts';
+import { type Database, sql } from '../postgres/index.ts';
+import { enqueueProbe, type QueueRegistry } from '../queues/index.ts';
+import { overdueProbes } from './probe-results.ts';
+
+export interface ProbeDeps {
+  readonly db: Database;
+  readonly registry: QueueRegistry;
+  readonly lease: Lease;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  /** Between two probes of a queue, in ms. Default an hour. */
+  readonly everyMs?: number | undefined;
+  /** Between two looks at what is due or overdue, in ms. Default 5,000. */
+  readonly lookEveryMs?: number | undefined;
+}
+
+/**
+ * Plans a probe in each queue once an hour: a job that dies before any code of the host runs. Its letter must be there 30 s after it began;
+ * one that is not is logged and counted, once. However many schedulers there are, and however often they start, a queue gets one an hour.
+ */
+export function openProbe({
+  db,
+  registry,
+  lease,
+  log,
+  metrics,
+  everyMs = 3_600_000,
+  lookEveryMs = 5_000,
+}: ProbeDeps): Loop {
+  const reported = new Set<string>();
+  const failures = metrics.counter('capture_probe_failures_total');
+  return repeating({
+    name: 'capture-probe',
+    everyMs: Math.min(everyMs, lookEveryMs),
+    onError: (error) => log.error('loop_failed', error, { loop: 'capture-probe' }),
+    async runOnce() {
+      if (!(await lease.hold())) return { more: false };
+      const overdue = new Set(await overdueProbes(db));
+      for (const queue of overdue) {
+        if (reported.has(queue)) continue;
+        reported.add(queue);
+        failures.labels({ queue }).inc();
+        log.error('capture_probe_failed', new Error('a probe died and was not captured'), { queue });
+      }
+      for (const queue of registry.names) {
+        // A new probe is a new chance to fail.
+        if (await askDue(db, queue, everyMs)) reported.delete(queue);
+      }
+      return { more: false };
+    },
+  });
+}
+
+/** Plans a probe when the last one was asked for long enough ago. Answers whether it did. */
+export async function askDue(db: Database, queue: string, everyMs: number): Promise<boolean> {
+  return db.transaction(async (tx) => {
+    const { rowCount } = await tx.query(sql`
+      insert into ops.capture_probe as p (queue, run_key) values (${queue}, '')
+      on conflict (queue) do update set asked_at = clock_timestamp(), run_key = ''
+        where p.asked_at <= clock_timestamp() - ${everyMs} * interval '1 ms'`);
+    if (rowCount === 0) return false;
+    const runKey = await enqueueProbe(tx, queue);
+    await tx.query(sql`update ops.capture_probe set run_key = ${runKey} where queue = ${queue}`);
+    return true;
+  });
+}
