@@ -26,9 +26,12 @@ export async function viewLetter(db: Database, viewing: Viewing): Promise<Letter
   return db.transaction(async (tx) => {
     const letter = await found(tx, viewing.id);
     const runs = await queries.readRuns(tx, letter);
+    const payload = viewPayload(payloadOf(letter), { isClear: viewing.isClear, most: longestShown });
     const detail = {
       ...rowOf(letter),
-      ...payloadFields(letter, viewPayload(payloadOf(letter), { isClear: viewing.isClear, most: longestShown })),
+      payload: payload.value,
+      ...payloadFields(letter, payload),
+      payload_truncated: payload.truncated,
       ...evidenceFields(letter),
       attempts_history: (await attempts(tx, runs)).slice(0, attemptsShown),
       deploy: await deployOf(tx, letter),
@@ -49,8 +52,7 @@ export async function viewWholePayload(db: Database, viewing: Viewing) {
     const letter = await found(tx, viewing.id);
     const view = viewPayload(payloadOf(letter), { isClear: viewing.isClear });
     await recordView(tx, viewing, letter, 'payload');
-    const { payload, payload_truncated, ...fields } = payloadFields(letter, view);
-    return { id: letter.id, ...fields };
+    return { id: letter.id, ...payloadFields(letter, view) };
   });
 }
 
@@ -104,16 +106,14 @@ function payloadOf({
   return { version: payload_version, encoding, body, bytes, sha256 };
 }
 
-function payloadFields(letter: queries.StoredLetter, { value, text, encoding, masked, truncated }: PayloadView) {
+function payloadFields(letter: queries.StoredLetter, { text, encoding, masked }: PayloadView) {
   return {
-    payload: value,
     payload_text: text,
     payload_encoding: encoding,
     payload_bytes: letter.payload_bytes,
     payload_sha256: letter.sha256,
     payload_version: letter.payload_version,
     payload_masked: masked,
-    payload_truncated: truncated,
   };
 }
 

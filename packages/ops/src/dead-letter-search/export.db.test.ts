@@ -98,7 +98,7 @@ describe('an export', () => {
     ['of a wrong filter', 'q=state:opne', {}, 400, 'filter_invalid'],
   ])('%s is refused', async (_case, query, headers, status, code) => {
     const { get, audits } = await open([{}]);
-    const { statusCode, json } = await get(`${at}?${query}`, headers as Record<string, string>);
+    const { statusCode, json } = await get(`${at}?${query}`, headers);
     expect([statusCode, json().code]).toEqual([status, code]);
     expect(await audits()).toEqual([]);
   });

@@ -6,7 +6,7 @@ import { type Database, join, type Queryable, raw, sql, type Sql } from '../post
 import type { QueueRegistry } from '../queues/index.ts';
 import { refuse } from '../refusals/index.ts';
 import type { ExportColumn } from './contract.ts';
-import { csvLine } from './csv.ts';
+import { type Cell, csvLine } from './csv.ts';
 import { countUpTo, pageStatement } from './list-queries.ts';
 import { type FilterTexts, readFilter } from './read-filter.ts';
 import { armsOf, completed, selectionOf } from './selection.ts';
@@ -95,7 +95,7 @@ async function record({ db, request, filter }: Work, rows: number): Promise<void
   );
 }
 
-type ExportRow = Record<string, unknown> & { failed_at_exact: string; row_id: string };
+type ExportRow = Record<string, Cell> & { failed_at_exact: string; row_id: string };
 
 /** Rows held in memory at a time; fewer of the large ones. */
 const batch = { small: 1_000, large: 50 };

@@ -28,7 +28,7 @@ export function readFilter({ q, queue, stream }: FilterTexts, registry: QueueReg
 
 function parsed(text: string, registry: QueueRegistry): Filter {
   try {
-    return parseFilter(text, { queue: registry.resolve });
+    return parseFilter(text, { queue: (name) => registry.resolve(name) });
   } catch (error) {
     if (!(error instanceof FilterError)) throw error;
     const { at, field, did_you_mean, message } = error;

@@ -9,8 +9,6 @@ import {
   letterListQuery,
   letterPayload,
   letterQuery,
-} from '../dead-letter-search/contract.ts';
-import {
   letterVersion,
   listLetters,
   openCursors,

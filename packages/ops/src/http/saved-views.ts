@@ -1,7 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
-import { savedView, savedViewBody, savedViews } from '../dead-letter-search/contract.ts';
-import { listViews, removeView, saveView } from '../dead-letter-search/index.ts';
+import { listViews, removeView, savedView, savedViewBody, savedViews, saveView } from '../dead-letter-search/index.ts';
 import { checkAccess } from './access.ts';
 import type { AdminDeps } from './admin.ts';
 import { idParam, operation } from './route.ts';
