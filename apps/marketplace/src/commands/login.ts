@@ -39,6 +39,7 @@ function reasonOf(error: unknown): string {
 
 /** Asks two questions on one terminal or pipe; the second answer is not echoed. */
 async function askCredentials(): Promise<{ email: string; password: string }> {
+  const isTerminal = process.stdin.isTTY === true;
   let isHidden = false;
   const output = new Writable({
     write: (chunk, _encoding, done) => {
@@ -46,10 +47,10 @@ async function askCredentials(): Promise<{ email: string; password: string }> {
       done();
     },
   });
-  const lines = createInterface({ input: process.stdin, output, terminal: process.stdin.isTTY === true });
+  const lines = createInterface({ input: process.stdin, output, terminal: isTerminal });
   const answers = lines[Symbol.asyncIterator]();
   const ask = async (question: string): Promise<string> => {
-    process.stderr.write(question);
+    if (isTerminal) process.stderr.write(question);
     const { value, done } = await answers.next();
     if (done || value === undefined) throw new ConfigError(['there was no answer']);
     return value;
@@ -58,7 +59,7 @@ async function askCredentials(): Promise<{ email: string; password: string }> {
     const email = await ask('E-mail: ');
     isHidden = true;
     const password = await ask('Password: ');
-    process.stderr.write('\n');
+    if (isTerminal) process.stderr.write('\n');
     return { email, password };
   } finally {
     lines.close();

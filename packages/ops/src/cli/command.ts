@@ -98,22 +98,37 @@ function optionOf({ flags, meaning, read, default: value, choices }: OptionDefin
 }
 
 async function perform(host: Host, command: Command, act: CommandDefinition['act']): Promise<ExitCode> {
-  const options = command.opts<OutputOptions & { as?: string }>();
-  let terminal = openTerminal(host.streams);
+  const at = { program: programOf(command), now: host.now() };
+  let environment: ReturnType<Host['environment']>;
   try {
-    const { noColour = false, ...reach } = host.environment();
-    terminal = openTerminal(host.streams, { noColour });
-    const client = await openClient(host, { ...reach, as: options.as });
-    try {
-      const { now, pollMs } = host;
-      // Commander hands over one array for `[filter...]`.
-      const args = command.processedArgs.flat().filter((each): each is string => typeof each === 'string');
-      return (await act({ client, terminal, output: options, now, pollMs }, args, options as never)) ?? exitCodes.done;
-    } finally {
-      await client.close();
-    }
+    environment = host.environment();
   } catch (error) {
-    return explain(error, { terminal, program: programOf(command), now: host.now() });
+    return explain(error, { ...at, terminal: openTerminal(host.streams) });
+  }
+  const terminal = openTerminal(host.streams, environment);
+  try {
+    return await actWith(host, command, { environment, terminal, act });
+  } catch (error) {
+    return explain(error, { ...at, terminal });
+  }
+}
+
+interface Acting {
+  readonly environment: ReturnType<Host['environment']>;
+  readonly terminal: Terminal;
+  readonly act: CommandDefinition['act'];
+}
+
+async function actWith(host: Host, command: Command, { environment, terminal, act }: Acting): Promise<ExitCode> {
+  const options = command.opts<OutputOptions & { as?: string }>();
+  const client = await openClient(host, { ...environment, as: options.as });
+  try {
+    const { now, pollMs } = host;
+    // Commander hands over one array for `[filter...]`.
+    const args = command.processedArgs.flat().filter((each): each is string => typeof each === 'string');
+    return (await act({ client, terminal, output: options, now, pollMs }, args, options as never)) ?? exitCodes.done;
+  } finally {
+    await client.close();
   }
 }
 
@@ -133,6 +148,8 @@ function explain(
   error: unknown,
   { terminal, program, now }: { terminal: Terminal; program: string; now: Date },
 ): ExitCode {
+  // The reader of the pipe has seen enough: `fmhl dlq list | head`.
+  if ((error as NodeJS.ErrnoException).code === 'EPIPE') return exitCodes.done;
   terminal.status('');
   if (error instanceof Refused) {
     terminal.note(`${program}: ${refusalText(error.problem, now)}`, 'red');

@@ -38,7 +38,7 @@ async function list(run: Run, words: readonly string[], options: ListOptions): P
   if (answer.search?.bounded)
     terminal.note(`searched closed ones back to ${moment(answer.search.oldest_searched)} only`);
   if (answer.entries.length === 0) return terminal.line(await emptyText(run, answer, { words, options }));
-  terminal.table(columns(now(), filter), answer.entries);
+  terminal.table(columns(now(), answer.entries), answer.entries);
   terminal.line(footer(answer), 'dim');
 }
 
@@ -47,8 +47,8 @@ export function stateStyle(state: string): Style | undefined {
   return byState[state];
 }
 
-function columns(now: Date, filter: string): Column<Letter>[] {
-  const showsState = filter !== 'state:open';
+function columns(now: Date, letters: readonly Letter[]): Column<Letter>[] {
+  const showsState = letters.some(({ state }) => state !== 'pending');
   return [
     { title: 'id', of: ({ id }) => id.slice(0, 8) },
     { title: 'queue', of: ({ queue_name }) => queue_name, least: 8, leave: 1 },

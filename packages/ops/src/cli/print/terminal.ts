@@ -47,7 +47,7 @@ export interface Terminal {
 
 export function openTerminal(
   { stdin, stdout, stderr }: Streams,
-  { noColour = false }: { noColour?: boolean } = {},
+  { noColour = false }: { noColour?: boolean | undefined } = {},
 ): Terminal {
   const isLive = stdout.isTTY === true;
   const width = isLive ? Math.max(40, stdout.columns ?? 80) : 80;
@@ -55,6 +55,7 @@ export function openTerminal(
     style && to.isTTY && !noColour ? `\u001b[${styles[style]}m${text}\u001b[0m` : text;
   const print = (text: string) => void stdout.write(`${text}\n`);
   const decoder = new TextDecoder();
+  const closed = closing(stdout);
   return {
     width,
     isLive,
@@ -73,7 +74,7 @@ export function openTerminal(
     },
     bytes: async (chunk) => {
       const text = isLive ? safeBlock(decoder.decode(chunk, { stream: true })) : chunk;
-      if (!stdout.write(text)) await once(stdout, 'drain');
+      if (!stdout.write(text)) await Promise.race([once(stdout, 'drain'), closed]);
     },
     ask: async (question) => {
       const reader = createInterface({ input: stdin, output: stderr });
@@ -84,6 +85,14 @@ export function openTerminal(
       }
     },
   };
+}
+
+/** Rejects when nobody reads any more. Without a listener that alone would end the process. */
+function closing(stdout: Writable): Promise<never> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  promise.catch(() => {});
+  stdout.on('error', reject);
+  return promise;
 }
 
 /** Lines of `name  value`, the names in one column. Values that are undefined are left out. */
