@@ -224,6 +224,7 @@ export async function astrayCharge({ watch, people, market: { db, funded } }: Sy
       { metric: 'jobs_failed_total', labels: sale, rises: 1 },
       { metric: 'jobs_retried_total', labels: sale, rises: 0 },
       { metric: 'dlq_size', labels: sale, becomes: 1 },
+      { metric: 'dlq_oldest_age_seconds', labels: sale, becomes: 'positive' },
       { metric: 'assignments_created_total', rises: 0 },
     ],
     collectedWithinMs,

@@ -101,7 +101,8 @@ function viewRoute(app: FastifyInstance, { db, registry }: AdminDeps): void {
 
 /** Personal values are shown to those who may see them and showed their second factor lately, unless they ask for masks. */
 function viewingOf({ query, authorization }: Call<unknown, z.infer<typeof viewQuery>, unknown>) {
-  if (query.payload !== 'clear') return { inClear: query.payload === undefined && mayReveal(authorization, new Date()) };
+  if (query.payload !== 'clear')
+    return { inClear: query.payload === undefined && mayReveal(authorization, new Date()) };
   demand(authorization, { permission: 'dlq.reveal', secondFactor: 'fresh' });
   const given = reason.safeParse(query.reason);
   if (!given.success) {

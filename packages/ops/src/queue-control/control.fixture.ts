@@ -44,7 +44,9 @@ export async function openControl(options: Partial<Parameters<typeof openTestPla
     queues,
     plan,
     handedOver: () =>
-      pollUntil(async () => (await plane.db.query(sql`select from ops.job_outbox where dispatched_at is null`)).rowCount === 0),
+      pollUntil(
+        async () => (await plane.db.query(sql`select from ops.job_outbox where dispatched_at is null`)).rowCount === 0,
+      ),
     run: async (key: string) =>
       (await plane.db.query<Record<string, unknown>>(sql`select * from ops.job_run where run_key = ${key}`)).rows[0],
     audits: async (action: string) =>

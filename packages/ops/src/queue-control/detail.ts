@@ -1,8 +1,7 @@
 import type { z } from 'zod';
 import type { Database } from '../postgres/index.ts';
-import { type QueueRegistry, readOverview, type RedisQueues } from '../queues/index.ts';
+import { lintOf, type QueueRegistry, readOverview, type RedisQueues } from '../queues/index.ts';
 import type { queueDetail } from './contract.ts';
-import { lintOf } from './lint.ts';
 import { activeByWorker, type Flow, readFlow, readProcesses, type WorkerProcess } from './flow.ts';
 
 export interface QueueReading {
@@ -30,7 +29,12 @@ export async function readQueueDetail(deps: QueueReading, queue: string): Promis
   ]);
   const [row] = overview.queues;
   if (!row) throw new TypeError(`queue "${queue}" was not read`);
-  const working = active && (await activeByWorker(db, active.map(({ runKey }) => runKey)));
+  const working =
+    active &&
+    (await activeByWorker(
+      db,
+      active.map(({ runKey }) => runKey),
+    ));
   return {
     ...row,
     as_of: overview.as_of,

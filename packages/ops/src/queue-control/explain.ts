@@ -50,7 +50,8 @@ export async function explainJobWait(deps: QueueReading, queue: string, jobId: s
     crashes: run.started - run.finished - (run.state === 'active' ? 1 : 0),
     place,
     workerSeenAt: await workerSeenAt(db, run),
-    ahead: run.state === 'waiting' || run.state === 'delayed' ? await aheadOf(db, run, facts, place?.ahead ?? null) : null,
+    ahead:
+      run.state === 'waiting' || run.state === 'delayed' ? await aheadOf(db, run, facts, place?.ahead ?? null) : null,
   });
 }
 

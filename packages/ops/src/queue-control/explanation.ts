@@ -56,9 +56,11 @@ export interface BacklogFacts {
   readonly oldestAgeS: number | null;
 }
 
+export type ReasonFacts = Readonly<Record<string, string | number | boolean | null>>;
+
 export interface Reason {
   readonly code: WaitCode;
-  readonly facts: Readonly<Record<string, unknown>>;
+  readonly facts: ReasonFacts;
 }
 
 /** A worker that was not seen for this long is silent, in ms. */
@@ -147,7 +149,7 @@ function activeReasons({ now, redis }: QueueFacts, { place, workerSeenAt, crashe
   ];
 }
 
-function handoverReason({ redis, mostWaiting }: QueueFacts, facts: Record<string, unknown>): Reason {
+function handoverReason({ redis, mostWaiting }: QueueFacts, facts: ReasonFacts): Reason {
   const isFull = redis !== null && redis.waiting >= mostWaiting;
   return { code: 'not_dispatched', facts: { ...facts, queue_full: isFull, most_waiting: mostWaiting } };
 }

@@ -1,7 +1,6 @@
 export {
   controlledQueue,
   explanation,
-  type Explanation,
   jobList,
   jobStates,
   jobView,
@@ -12,10 +11,10 @@ export {
   removedJob,
   resumeBody,
 } from './contract.ts';
-export { type QueueDetail, type QueueReading, readQueueDetail } from './detail.ts';
+export { readQueueDetail } from './detail.ts';
 export { explainJobWait, explainQueueWait } from './explain.ts';
 export { viewJob } from './job-view.ts';
-export { type JobsPage, type JobsRequest, listJobs } from './list-jobs.ts';
+export { listJobs } from './list-jobs.ts';
 export { applyWish, pauseQueue, resumeQueue, type Wished } from './pause.ts';
 export { promoteJob } from './promote.ts';
 export { queueNamed } from './queue-names.ts';

@@ -82,19 +82,22 @@ interface StoredError {
 }
 
 function attemptOf(stored: Record<string, unknown>) {
-  const { attempt, outcome, started_at, ended_at, worker } = stored;
+  const { attempt, outcome } = stored;
+  const [startedAt, endedAt] = [textOrNull(stored.started_at), textOrNull(stored.ended_at)];
   const error = stored.error as StoredError | null | undefined;
   return {
     attempt: typeof attempt === 'number' ? attempt : null,
-    outcome: String(outcome),
-    started_at: textOrNull(started_at),
-    ended_at: textOrNull(ended_at),
-    duration_ms: started_at && ended_at ? Date.parse(String(ended_at)) - Date.parse(String(started_at)) : null,
-    worker: textOrNull(worker),
-    error: error
-      ? { type: error.type ?? 'Error', message: error.message ?? '', code: error.code ?? null, stack: error.stack ?? '' }
-      : null,
+    outcome: textOrNull(outcome) ?? 'unknown',
+    started_at: startedAt,
+    ended_at: endedAt,
+    duration_ms: startedAt && endedAt ? Date.parse(endedAt) - Date.parse(startedAt) : null,
+    worker: textOrNull(stored.worker),
+    error: error ? errorOf(error) : null,
   };
+}
+
+function errorOf({ type = 'Error', message = '', code = null, stack = '' }: StoredError) {
+  return { type, message, code, stack };
 }
 
 function textOrNull(value: unknown): string | null {

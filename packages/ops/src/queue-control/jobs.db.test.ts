@@ -12,8 +12,7 @@ beforeEach(async () => {
 });
 afterEach(() => control.close());
 
-const promote = (jobId: string) =>
-  control.db.transaction((tx) => promoteJob(tx, { queue: 'work', jobId, actor: ana }));
+const promote = (jobId: string) => control.db.transaction((tx) => promoteJob(tx, { queue: 'work', jobId, actor: ana }));
 const remove = (jobId: string) =>
   control.db.transaction((tx) =>
     removeJob(tx, { queue: 'work', jobId, actor: ana, reason: 'sent twice', queues: control.queues }),
@@ -106,12 +105,12 @@ describe('removing', () => {
     await handedOver();
     await plane.start(plane.worker({ work: { handler, concurrency: 4 } }));
     const answers = await Promise.all(keys.map((key) => refusal(remove(key))));
-    await pollUntil(
-      async () => (await db.query(sql`select from ops.job_run where state = 'enqueued'`)).rowCount === 0,
-    );
+    await pollUntil(async () => (await db.query(sql`select from ops.job_run where state = 'enqueued'`)).rowCount === 0);
     const removed = keys.filter((_key, at) => answers[at] === 'accepted');
     expect([...removed, ...ran].toSorted()).toEqual(keys.toSorted());
-    expect((await db.query(sql`select from ops.dead_letter_queue where cause = 'removed'`)).rowCount).toBe(removed.length);
+    expect((await db.query(sql`select from ops.dead_letter_queue where cause = 'removed'`)).rowCount).toBe(
+      removed.length,
+    );
   });
 
   it('of one job by twenty people at once has one who did it', async () => {

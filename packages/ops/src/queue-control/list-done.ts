@@ -12,7 +12,7 @@ export interface Listed {
 /** Runs that one look at a window may touch. */
 const mostTouched = 5_000;
 /** Looks that one page may take. */
-const mostLooks = 20;
+const mostLooks = 12;
 const minuteMs = 60_000;
 /** Runs older than this are removed, in ms. */
 const oldestMs = 32 * 24 * 60 * minuteMs;

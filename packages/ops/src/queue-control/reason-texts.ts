@@ -1,16 +1,15 @@
 import type { Explanation, WaitCode } from './contract.ts';
 import { neverAtThisRate } from './eta.ts';
-import type { QueueFacts, Reason } from './explanation.ts';
+import type { QueueFacts, Reason, ReasonFacts } from './explanation.ts';
 
 type Worded = Pick<Explanation['reasons'][number], 'text' | 'action'>;
-type Facts = Readonly<Record<string, unknown>>;
 
 /** The sentence of a reason, and the request that would help. Pure. */
 export function reasonTexts({ code, facts }: Reason, queue: QueueFacts, jobId?: string): Worded {
   return { text: texts[code](facts, queue), action: actionOf(code, queue.queue, jobId) };
 }
 
-const texts: Readonly<Record<WaitCode, (facts: Facts, queue: QueueFacts) => string>> = {
+const texts: Readonly<Record<WaitCode, (facts: ReasonFacts, queue: QueueFacts) => string>> = {
   queue_paused: ({ by, reason, until, outside }) =>
     outside
       ? 'The queue is paused in Redis, by nobody this plane knows.'
@@ -19,7 +18,9 @@ const texts: Readonly<Record<WaitCode, (facts: Facts, queue: QueueFacts) => stri
   no_workers: () => 'No worker of this queue was seen in the last 30 s: never at this rate.',
   worker_silent: () => 'The worker that began it is silent. The job is offered again when its lock has ended.',
   delayed_until: ({ until, delayed }) =>
-    until ? `It is not to run before ${String(until)}.` : `${String(delayed)} jobs wait for their time; none waits for a worker.`,
+    until
+      ? `It is not to run before ${String(until)}.`
+      : `${String(delayed)} jobs wait for their time; none waits for a worker.`,
   not_dispatched: ({ queue_full, most_waiting }) =>
     queue_full
       ? `It is committed and waits in Postgres: Redis already holds ${String(most_waiting)} waiting jobs of this queue.`
@@ -30,7 +31,8 @@ const texts: Readonly<Record<WaitCode, (facts: Facts, queue: QueueFacts) => stri
   behind_redrive: ({ name }) => `The redrive "${String(name)}" sends retries into this queue.`,
   workers_busy: ({ ahead, workers }, queue) =>
     `The ${String(workers)} worker processes are busy; ${String(ahead)} jobs come first${neverAtThisRate(queue) ? ': never at this rate' : ''}.`,
-  stalled_before: ({ times }) => `It stalled ${String(times)} times before: its worker died or lost it. The third time it dies.`,
+  stalled_before: ({ times }) =>
+    `It stalled ${String(times)} times before: its worker died or lost it. The third time it dies.`,
   unknown: () => 'Nothing known keeps it from running; it should begin within seconds.',
 };
 

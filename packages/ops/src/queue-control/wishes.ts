@@ -56,7 +56,8 @@ async function endPauses(db: Database): Promise<void> {
       const { rowCount } = await tx.query(
         sql`select 1 from ops.queue where name = ${name} and paused_until <= clock_timestamp() for update`,
       );
-      if (rowCount === 1) await resumeQueue(tx, { queue: name, actor: systemActor, reason: 'the time of the pause is over' });
+      if (rowCount === 1)
+        await resumeQueue(tx, { queue: name, actor: systemActor, reason: 'the time of the pause is over' });
     });
   }
 }

@@ -32,6 +32,8 @@ export const queueRow = z.object({
   proof_gap: z.int(),
   /** What an operator wishes of the queue; Redis follows within a second. */
   paused: queuePause.nullable(),
+  /** Whether no job begins: the wish, once Redis follows it, or somebody's behind the plane's back. Null when Redis cannot be asked. */
+  paused_in_redis: z.boolean().nullable(),
 });
 
 /** The answer of `GET /queues`. */

@@ -1,11 +1,12 @@
-export { queueOverview, type QueueOverview, type QueuePause, queuePause, type QueueRow, queueRow } from './contract.ts';
+export { queueOverview, type QueueOverview, type QueuePause, type QueueRow } from './contract.ts';
 export { openAttemptCounts } from './attempt-counts.ts';
 export { openRedisQueues, type RedisQueues } from './bullmq.ts';
-export type { RedisPlace, SampledJob } from './bullmq-inspection.ts';
+export type { RedisPlace } from './bullmq-inspection.ts';
 export { Fenced } from './commit.ts';
 export { type Death, type DeathWriter, type Dying, openDeathWriter, type OnDeaths, writeVerdicts } from './death.ts';
 export { defineQueue, type JobKind, type PayloadOf, type QueueDefinition, type SideEffect } from './definition.ts';
 export { cached } from './cached.ts';
+export { lintOf } from './lint.ts';
 export { mostWaiting } from './dispatch.ts';
 export { openDispatcher } from './dispatcher.ts';
 export { enqueue, enqueueMany, type EnqueueOptions, enqueueParts, type JobDraft, runState } from './enqueue.ts';

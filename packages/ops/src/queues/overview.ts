@@ -58,6 +58,7 @@ function countedPart(row: StoredQueue, live: LiveQueue | undefined, open: OpenCo
     depth: live?.waiting ?? open?.ready ?? 0,
     active: live?.active ?? open?.running ?? 0,
     delayed: live?.delayed ?? open?.later ?? 0,
+    paused_in_redis: live?.paused ?? null,
     oldest_job_age_s: greater(row.oldest_s, live?.headAge ?? open?.oldest_s ?? null),
   };
 }

@@ -74,7 +74,7 @@ function queueReadings({ queues }: QueueOverview) {
     return [
       { metric: 'queue_depth' as const, labels, value: row.depth },
       { metric: 'queue_delayed' as const, labels, value: row.delayed },
-      { metric: 'queue_paused' as const, labels, value: row.paused ? 1 : 0 },
+      { metric: 'queue_paused' as const, labels, value: row.paused || row.paused_in_redis ? 1 : 0 },
       { metric: 'queue_oldest_job_age_seconds' as const, labels, value: row.oldest_job_age_s ?? 0 },
       { metric: 'dlq_size' as const, labels: { queue: row.name, source: 'queue' }, value: row.dlq_size },
       ...(row.not_dispatched === null

@@ -1,4 +1,5 @@
-import type { QueueDefinition, SampledJob } from '../queues/index.ts';
+import type { SampledJob } from './bullmq-inspection.ts';
+import type { QueueDefinition } from './definition.ts';
 
 export interface Lint {
   readonly code: string;
@@ -17,7 +18,11 @@ function lintDefinition({ attempts, backoffMs, kinds }: QueueDefinition): Lint[]
     .filter(([, kind]) => kind.sideEffect === 'unsafe')
     .map(([name]) => name);
   return [
-    ...rule(attempts === 1, 'single_attempt', 'Each job has one attempt: a short outage of anything it needs kills it.'),
+    ...rule(
+      attempts === 1,
+      'single_attempt',
+      'Each job has one attempt: a short outage of anything it needs kills it.',
+    ),
     ...rule(
       attempts > 1 && Math.max(...backoffMs) < 1_000,
       'short_backoff',
@@ -51,7 +56,12 @@ function lintJobs({ attempts }: QueueDefinition, sample: readonly SampledJob[]):
       `These jobs do not have the ${attempts} attempts of their queue: they were added beside the plane, or before a change.`,
       other,
     ),
-    ...rule(repeated.length > 0, 'repeatable', 'These jobs come from a repeatable job of BullMQ, which leaves no record.', repeated),
+    ...rule(
+      repeated.length > 0,
+      'repeatable',
+      'These jobs come from a repeatable job of BullMQ, which leaves no record.',
+      repeated,
+    ),
   ];
 }
 

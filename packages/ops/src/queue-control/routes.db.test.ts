@@ -1,10 +1,9 @@
 import fastify, { type FastifyInstance } from 'fastify';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { sql } from '../postgres/index.ts';
-import { controlledQueue, explanation, jobList, jobView, queueDetail } from '../queue-control/contract.ts';
-import { openControl } from '../queue-control/control.fixture.ts';
-import { bury, done } from '../queues/index.ts';
-import { queueOverview } from '../queues/contract.ts';
+import { controlledQueue, explanation, jobList, jobView, queueDetail } from './contract.ts';
+import { openControl } from './control.fixture.ts';
+import { bury, done, queueOverview } from '../queues/index.ts';
 import { pollUntil } from '../testing/index.ts';
 
 const operator = { id: '7f1c1f52-5f9e-4c2a-9d3e-0d4d1b6a2f10', name: 'Ana', via: 'http' } as const;
@@ -50,6 +49,7 @@ describe('GET /queues', () => {
       proof_gap: 0,
       attempts_failed_last_hour: null,
       paused: { by: 'Ana', reason, at: expect.any(String), until: expect.any(String) },
+      paused_in_redis: true,
     });
     expect(queues[1]?.paused).toBeNull();
   });
@@ -117,7 +117,9 @@ describe('pause and resume', () => {
     expect((await post('/queues/work/pause', { reason })).json()).toMatchObject({ already: true });
     expect((await post('/queues/work/resume')).json()).toMatchObject({ already: false, paused: null });
     expect((await post('/queues/work/resume')).json()).toMatchObject({ already: true, paused: null });
-    expect([(await control.audits('queue.paused')).length, (await control.audits('queue.resumed')).length]).toEqual([1, 1]);
+    expect([(await control.audits('queue.paused')).length, (await control.audits('queue.resumed')).length]).toEqual([
+      1, 1,
+    ]);
   });
 
   it.each<[number, string, object, Record<string, string>]>([
@@ -144,8 +146,12 @@ describe('jobs', () => {
     const cursor = encodeURIComponent(first.pagination.next_cursor ?? '');
     const second = jobList.parse((await get(`/queues/work/jobs?state=waiting&limit=2&cursor=${cursor}`)).json());
     expect(second).toMatchObject({ jobs: [{ job_id: 'task-3' }], pagination: { next_cursor: null } });
-    expect((await get(`/queues/work/jobs?state=delayed&cursor=${cursor}`)).json()).toMatchObject({ code: 'cursor_invalid' });
-    expect((await get('/queues/work/jobs?state=delayed&kind=later')).json()).toMatchObject({ jobs: [{ job_id: 'later-1' }] });
+    expect((await get(`/queues/work/jobs?state=delayed&cursor=${cursor}`)).json()).toMatchObject({
+      code: 'cursor_invalid',
+    });
+    expect((await get('/queues/work/jobs?state=delayed&kind=later')).json()).toMatchObject({
+      jobs: [{ job_id: 'later-1' }],
+    });
     expect((await get('/queues/work/jobs?state=delayed&kind=task')).json()).toMatchObject({ jobs: [] });
   });
 
@@ -182,8 +188,12 @@ describe('jobs', () => {
     });
     expect(await control.audits('job.viewed')).toMatchObject([{ target_id: 'task-1', details: { payload: 'masked' } }]);
     const may = { 'x-may': 'queue.read dlq.reveal' };
-    expect((await get('/queues/work/jobs/task-1', may)).json()).toMatchObject({ payload: { email: 'ana@example.com' } });
-    expect((await get('/queues/work/jobs/task-1?payload=masked', may)).json()).toMatchObject({ payload_masked: ['email'] });
+    expect((await get('/queues/work/jobs/task-1', may)).json()).toMatchObject({
+      payload: { email: 'ana@example.com' },
+    });
+    expect((await get('/queues/work/jobs/task-1?payload=masked', may)).json()).toMatchObject({
+      payload_masked: ['email'],
+    });
     expect((await get('/queues/work/jobs/task-1?payload=clear')).statusCode).toBe(403);
     expect((await get('/queues/work/jobs/task-9')).statusCode).toBe(404);
     expect((await get('/queues/other/jobs/task-1')).statusCode).toBe(404);
@@ -208,7 +218,8 @@ describe('jobs', () => {
   it('are promoted by one of ten, and removed with a fresh second factor', async () => {
     await control.plan('task-1', { delayMs: 60_000 });
     const answers = await Promise.all(Array.from({ length: 10 }, () => post('/queues/labour/jobs/task-1/promote')));
-    expect(answers.map(({ statusCode }) => statusCode).toSorted()).toEqual([200, ...Array.from({ length: 9 }, () => 409)]);
+    expect(answers.filter(({ statusCode }) => statusCode === 200)).toHaveLength(1);
+    expect(answers.filter(({ statusCode }) => statusCode === 409)).toHaveLength(9);
     expect((await post('/queues/work/jobs/task-1/remove', { reason }, { 'x-factor': 'stale' })).json()).toMatchObject({
       code: 'mfa_stale',
     });
@@ -237,8 +248,7 @@ describe('explain', () => {
 
   it('sees a job that waits in Postgres, one under way, and one whose time has not come', async () => {
     await control.plan('task-1');
-    const why = async (jobId: string) =>
-      explanation.parse((await get(`/queues/work/jobs/${jobId}/explain`)).json());
+    const why = async (jobId: string) => explanation.parse((await get(`/queues/work/jobs/${jobId}/explain`)).json());
     expect((await why('task-1')).reasons.map(({ code }) => code)).toEqual(['no_workers', 'not_dispatched']);
     const gate = Promise.withResolvers<void>();
     await control.plane.run({
