@@ -206,6 +206,61 @@ describe('the sweeper', () => {
     expect(rows[0]?.text).toBe(data);
   });
 
+  it('captures forged jobs of ours that share their work, with keys, times and counts that Postgres refuses, and their mates', async () => {
+    const { plane, letters } = await open();
+    const meta = { correlation_id: 'c\u0000\ud800', causation_id: 7, traceparent: '\u0000' };
+    const forged = JSON.stringify({ v: 1, run: 'r\u0000', root: 'r\u0000\ud800', meta, body: { n: 1 } });
+    await forgeFailed(plane, 'forged-1', forged, { finishedOn: '9e99', atm: '1.5e300', name: 'k\u0000' });
+    await forgeFailed(plane, 'forged-2', forged, { finishedOn: 'never', atm: '-1' });
+    await forgeFailed(plane, 'mate', '{"some":"thing"}');
+    await plane.start(plane.scheduler());
+    const rows = await pollUntil(async () => (await letters()).length === 2 && letters());
+    expect(rows.map(({ cause }) => cause).toSorted()).toEqual(['orphaned', 'unreadable']);
+    await withQueue(plane, (queue) => pollUntil(async () => (await queue.getFailedCount()) === 0));
+  });
+
+  it('captures a job that no worker can parse, which BullMQ would offer for ever', async () => {
+    const { plane, letters } = await open({ jobLockMs: 500 });
+    await plane.run({ work: breakable().handler });
+    const redis = new Redis(inject('redisUrl'));
+    const key = `${plane.prefix}:work`;
+    await redis.hset(`${key}:poison`, {
+      name: 'task',
+      data: '{not json',
+      opts: '{}',
+      timestamp: '1',
+      delay: '0',
+      priority: '0',
+    });
+    await redis.multi().lpush(`${key}:wait`, 'poison').zadd(`${key}:marker`, '0', '0').exec();
+    const [letter] = await pollUntil(async () => (await letters()).length > 0 && letters(), { deadlineMs: 15_000 });
+    expect(letter).toMatchObject({
+      cause: 'unreadable',
+      job_id: 'poison',
+      error_message: 'not JSON: no worker can read it',
+    });
+    await pollUntil(async () => (await redis.exists(`${key}:poison`)) === 0);
+    expect(await redis.lrange(`${key}:active`, 0, -1)).toEqual([]);
+    redis.disconnect();
+  });
+
+  it('makes no letter of the id of a run whose job Redis lost: the run is handed over again', async () => {
+    const { plane, plan, letters, effects } = await open();
+    const { state, handler } = breakable();
+    state.broken = false;
+    await plane.start(plane.relay());
+    await plan(1);
+    const redis = new Redis(inject('redisUrl'));
+    await pollUntil(async () => (await redis.del(`${plane.prefix}:work:task-1`)) === 1);
+    await plane.start(plane.worker({ work: handler }));
+    await pollUntil(async () => (await redis.zcard(`${plane.prefix}:work:failed`)) === 1);
+    await plane.start(plane.scheduler());
+    await pollUntil(async () => (await effects()).length === 1);
+    expect(await letters()).toEqual([]);
+    expect(await effects()).toEqual([{ root: 'task-1', times: 1 }]);
+    redis.disconnect();
+  });
+
   it('makes no second letter of one that is captured already', async () => {
     const { plane, plan, letterOf, letters } = await open();
     await plane.start(plane.relay());
@@ -240,11 +295,24 @@ async function failInRedis(plane: TestPlane, id: string, reason: string): Promis
   redis.disconnect();
 }
 
-async function forgeFailed(plane: TestPlane, id: string, data: string): Promise<void> {
+async function forgeFailed(
+  plane: TestPlane,
+  id: string,
+  data: string,
+  also: Record<string, string> = {},
+): Promise<void> {
   const redis = new Redis(inject('redisUrl'));
   const key = `${plane.prefix}:work`;
   const finishedOn = String(Date.now());
-  await redis.hset(`${key}:${id}`, { name: 'foreign', data, opts: '{}', failedReason: 'no', finishedOn, atm: 1 });
+  await redis.hset(`${key}:${id}`, {
+    name: 'foreign',
+    data,
+    opts: '{}',
+    failedReason: 'no',
+    finishedOn,
+    atm: 1,
+    ...also,
+  });
   await redis.zadd(`${key}:failed`, finishedOn, id);
   redis.disconnect();
 }

@@ -39,6 +39,7 @@ const keptOfLarge = 1024 * 1024;
  */
 export async function sweepQueue(deps: SweepDeps, queue: string, signal: AbortSignal): Promise<SweepResult> {
   let result: SweepResult = { captured: 0, removed: 0, left: 0 };
+  await deps.failedSets.failUnreadable(queue);
   while (!signal.aborted) {
     const page = await deps.failedSets.read(queue, result.left, pageSize);
     const swept = await sweepPage(deps, queue, page);
@@ -55,16 +56,20 @@ export async function sweepQueue(deps: SweepDeps, queue: string, signal: AbortSi
 
 async function sweepPage(deps: SweepDeps, queue: string, page: readonly FailedJob[]): Promise<SweepResult> {
   if (page.length === 0) return { captured: 0, removed: 0, left: 0 };
-  const jobs = page.map((job) => ({ job, envelope: readEnvelope(jsonOf(job.data)) }));
+  const jobs = page.map((job) => {
+    const envelope = readEnvelope(jsonOf(job.data));
+    return { job, isOurs: envelope !== undefined, runKey: wellFormed(envelope?.run ?? job.id) };
+  });
   const known = await statesOf(
     deps.db,
-    jobs.flatMap(({ envelope }) => envelope?.run ?? []),
+    jobs.map(({ runKey }) => runKey),
   );
-  const open = jobs.flatMap(({ job, envelope }) =>
-    envelope && known.get(envelope.run) === 'enqueued' ? [dyingOf(job, envelope.run, queue)] : [],
+  const open = jobs.flatMap(({ job, isOurs, runKey }) =>
+    isOurs && known.get(runKey) === 'enqueued' ? [dyingOf(job, runKey, queue)] : [],
   );
   const buried = await Promise.all(open.map((dying) => deps.deaths.bury(dying)));
-  const foreign = jobs.filter(({ envelope }) => !envelope || !known.has(envelope.run)).map(({ job }) => job);
+  // The id of a run without its envelope is what is left of a job that Redis lost in part: Postgres has it whole, and hands it over again.
+  const foreign = jobs.filter(({ runKey }) => !known.has(runKey)).map(({ job }) => job);
   const made = await captureForeign(deps, queue, foreign);
   await deps.failpoint('sweep.before_forget', queue);
   const left = page.filter(isLeft);
@@ -120,30 +125,43 @@ async function captureForeign(deps: SweepDeps, queue: string, jobs: readonly Fai
 function evidenceOf(job: FailedJob, queue: string): Evidence {
   const parsed = jsonOf(job.data);
   const envelope = readEnvelope(parsed);
-  const at = new Date(Number(job.finishedOn) || Date.now()).toISOString();
+  const at = timeOf(job.finishedOn).toISOString();
   const failure = failureOf(job);
   return {
     queue,
     failure: envelope ? { ...failure, type: 'Orphaned' } : failure,
-    kind: job.name.toWellFormed().replaceAll('\u0000', '\ufffd').slice(0, 200),
+    kind: wellFormed(job.name).slice(0, 200),
     jobId: wellFormed(job.id),
-    runKey: envelope?.run ?? null,
+    runKey: envelope ? wellFormed(envelope.run) : null,
     // A job without an envelope has no name for its work: its id and its end are one.
-    rootKey: envelope?.root ?? wellFormed(`${job.id}@${job.finishedOn}`),
+    rootKey: wellFormed(envelope?.root ?? `${job.id}@${job.finishedOn}`),
     generation: 0,
     letterId: null,
     cause: envelope ? 'orphaned' : 'unreadable',
-    attempts: job.attemptsMade,
+    attempts: Math.min(Math.max(Math.trunc(job.attemptsMade), 0), mostAttempts),
     workerId: null,
     diedAt: at,
     firstFailedAt: at,
-    correlationId: envelope?.meta.correlation_id ?? 'none',
-    causationId: envelope?.meta.causation_id ?? null,
-    traceparent: envelope?.meta.traceparent ?? null,
+    correlationId: wellFormed(envelope?.meta.correlation_id ?? 'none'),
+    causationId: textOrNull(envelope?.meta.causation_id),
+    traceparent: textOrNull(envelope?.meta.traceparent),
     ...contentOf(job, envelope !== undefined),
   };
 }
 
+const mostAttempts = 1_000_000;
+
+/** Redis says when it ended; a text that is no time of this era counts as now. */
+function timeOf(finishedOn: string): Date {
+  const at = Number(finishedOn);
+  return new Date(at > 0 && at < 4e12 ? at : Date.now());
+}
+
+function textOrNull(value: unknown): string | null {
+  return typeof value === 'string' ? wellFormed(value) : null;
+}
+
+/** A text that Postgres takes as a key: whoever wrote it may have meant harm. */
 function wellFormed(text: string): string {
   return text.toWellFormed().replaceAll('\u0000', '\ufffd').slice(0, 400);
 }

@@ -24,6 +24,11 @@ export interface FailedSets {
   read(queue: string, from: number, count: number): Promise<FailedJob[]>;
   /** Removes those which are still in the failed set as they were read. Answers how many. */
   forget(queue: string, jobs: readonly FailedJob[]): Promise<number>;
+  /**
+   * Moves to the failed set what stalled and no worker can parse. BullMQ throws when it fetches such a job, before it would fail it: left
+   * alone it is offered for ever, and costs a worker a second each time. Answers how many.
+   */
+  failUnreadable(queue: string): Promise<number>;
 }
 
 const answerWithinMs = 5_000;
@@ -37,6 +42,17 @@ if (redis.call('HGET', KEYS[2], 'finishedOn') or '') ~= ARGV[2] then return 0 en
 if redis.call('ZREM', KEYS[1], ARGV[1]) == 0 then return 0 end
 redis.call('DEL', KEYS[2], KEYS[2] .. ':logs', KEYS[2] .. ':dependencies', KEYS[2] .. ':processed', KEYS[2] .. ':failed', KEYS[2] .. ':unsuccessful')
 return 1`;
+
+/** KEYS[1] the active list · KEYS[2] the failed set · KEYS[3] the job's hash · ARGV[1] id · ARGV[2] now in ms · ARGV[3] why. */
+const failScript = `
+if redis.call('LREM', KEYS[1], 1, ARGV[1]) == 0 then return 0 end
+redis.call('DEL', KEYS[3] .. ':lock')
+redis.call('HSET', KEYS[3], 'finishedOn', ARGV[2], 'failedReason', ARGV[3])
+redis.call('ZADD', KEYS[2], ARGV[2], ARGV[1])
+return 1`;
+
+/** Jobs under way that are looked at; more than any queue has workers for. */
+const mostActive = 1_000;
 
 export function openFailedSets(redis: Redis, prefix: string): FailedSets {
   const bounded = <T>(call: Promise<T>) => withDeadline(call, answerWithinMs, 'Redis');
@@ -60,7 +76,32 @@ export function openFailedSets(redis: Redis, prefix: string): FailedSets {
       if (failure) throw failure;
       return replies.filter(([, removed]) => removed === 1).length;
     },
+    async failUnreadable(queue) {
+      const key = (name: string) => `${prefix}:${queue}:${name}`;
+      const active = await bounded(redis.lrange(key('active'), 0, mostActive - 1));
+      const stalled = await stalledOf(active, (id) => bounded(redis.hget(key(id), 'stc')));
+      let failed = 0;
+      for (const id of stalled) {
+        const [data, opts] = await bounded(redis.hmget(key(id), 'data', 'opts'));
+        if (isJson(data) && isJson(opts)) continue;
+        const keys = [key('active'), key('failed'), key(id)];
+        failed += Number(
+          await bounded(redis.eval(failScript, 3, ...keys, id, Date.now(), 'not JSON: no worker can read it')),
+        );
+      }
+      return failed;
+    },
   };
+}
+
+async function stalledOf(ids: readonly string[], countOf: (id: string) => Promise<string | null>): Promise<string[]> {
+  const counts = await Promise.all(ids.map(countOf));
+  return ids.filter((_id, at) => Number(counts[at]) > 0);
+}
+
+/** As BullMQ reads a field of a job: an absent one is empty. */
+function isJson(text: string | null | undefined): boolean {
+  return !text || parsed(text) !== undefined;
 }
 
 function jobOf(id: string, hash: Record<string, Buffer>): FailedJob {
