@@ -70,14 +70,15 @@ function rowOf(death: Evidence) {
 
 /**
  * The ladder of content: exact text beside jsonb, where Postgres takes it as jsonb; else the exact text alone; else bytes. What Postgres
- * thinks of a text is asked, not tried, so that no content makes the statement fail.
+ * thinks of a text is asked, not tried, so that no content makes the statement fail. Memberships are asked with `is true`, which makes
+ * each a hash: as joins they would be nested loops, for the planner takes CTEs that write for one row (256 deaths: 65,536 pairs).
  */
 function letterStatement(rows: readonly Row[]) {
   return prepared(
     'capture',
     sql`
       with death as materialized (
-        select d.*, left(w.version, 100) as worker_version, left(w.host, 255) as worker_host
+        select d.*, coalesce(d.letter_id, gen_random_uuid()) as id, left(w.version, 100) as worker_version, left(w.host, 255) as worker_host
         from json_to_recordset(${JSON.stringify(rows)}::json)
           as d(queue text, kind text, job_id text, root_key text, run_key text, letter_id uuid, generation int, cause text, body text,
                bytes text, error_type text, error_message text, error_code text, stack text, fingerprint text, title text,
@@ -85,10 +86,10 @@ function letterStatement(rows: readonly Row[]) {
                died_at timestamptz, first_failed_at timestamptz, synthetic boolean, lacks text)
         left join ops.worker w on w.id = d.worker),
       made as (
-        insert into ops.dead_letter_queue (queue_name, kind, job_id, root_key, run_key, cause, payload, payload_bytes, error_type,
+        insert into ops.dead_letter_queue (id, queue_name, kind, job_id, root_key, run_key, cause, payload, payload_bytes, error_type,
           error_message, error_code, stack_trace, fingerprint, attempts, failed_at, first_failed_at, worker_version, worker_host,
           correlation_id, causation_id, traceparent, evidence_lacks, synthetic, state, resolved_at, resolution)
-        select left(queue, 100), kind, job_id, root_key, run_key, cause,
+        select id, left(queue, 100), kind, job_id, root_key, run_key, cause,
                case when body is not null and pg_input_is_valid(body, 'jsonb') then body::jsonb end,
                coalesce(octet_length(body), octet_length(decode(bytes, 'base64')), 0), error_type, error_message, error_code, stack,
                fingerprint, attempts, died_at, first_failed_at, worker_version, worker_host, correlation_id, causation_id, traceparent,
@@ -96,14 +97,14 @@ function letterStatement(rows: readonly Row[]) {
                case when synthetic then clock_timestamp() end, case when synthetic then '{"how":"probe"}'::jsonb end
         from death where letter_id is null
         on conflict (source, queue_name, root_key) do nothing
-        returning id, queue_name, root_key, fingerprint, synthetic),
+        returning id),
       kept as (
         insert into ops.dead_letter_payload (letter_id, version, encoding, body, bytes, sha256)
-        select m.id, 0, case when d.body is null then 'bytes' else 'json' end, d.body,
+        select d.id, 0, case when d.body is null then 'bytes' else 'json' end, d.body,
                case when d.body is null then decode(d.bytes, 'base64') end,
                encode(sha256(coalesce(convert_to(d.body, 'UTF8'), decode(d.bytes, 'base64'))), 'hex')
-        from made m join death d on d.root_key = m.root_key and d.queue = m.queue_name and d.letter_id is null
-        where d.body is not null or d.bytes is not null),
+        from death d
+        where (d.body is not null or d.bytes is not null) and (d.id in (select id from made)) is true),
       again as (
         update ops.dead_letter_queue l
         set state = 'pending', version = l.version + 1, run_key = d.run_key, job_id = d.job_id, cause = d.cause,
@@ -121,10 +122,10 @@ function letterStatement(rows: readonly Row[]) {
       grouped as (
         insert into ops.dead_letter_group as g (fingerprint, title, error_type, message, frame, sample_id, first_seen, last_seen,
                                                 first_version, last_version)
-        select distinct on (d.fingerprint) d.fingerprint, d.title, d.error_type, d.message, d.frame, l.id, d.died_at, d.died_at,
+        select distinct on (d.fingerprint) d.fingerprint, d.title, d.error_type, d.message, d.frame, d.id, d.died_at, d.died_at,
                d.worker_version, d.worker_version
-        from (select id, fingerprint from made where not synthetic union all select id, fingerprint from again) l
-        join death d using (fingerprint)
+        from death d
+        where not d.synthetic and (d.id in (select id from made union all select id from again)) is true
         order by d.fingerprint
         on conflict (fingerprint) do nothing),
       lacking as (

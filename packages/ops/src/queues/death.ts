@@ -174,15 +174,19 @@ function deathStatement(dying: readonly Dying[], workerId: string) {
         returning r.run_key, r.root_key, r.queue, r.kind, r.generation, r.dlq_id, r.cause, r.failures, r.worker, r.died_at,
           coalesce((r.attempts_history -> 0 ->> 'ended_at')::timestamptz, r.died_at) as first_failed_at,
           r.correlation_id, r.causation_id, r.traceparent),
-      taken as (delete from ops.job_outbox o using dead d where o.run_key = d.run_key returning o.run_key, o.envelope),
+      taken as (delete from ops.job_outbox o using dead d where o.run_key = d.run_key returning d.*, o.envelope),
+      -- Asked with "is true" it is a hash; a join would compare each with each.
+      whole as (
+        select * from taken
+        union all
+        select d.*, null from dead d where (d.run_key in (select run_key from taken)) is not true),
       counted as (
         insert into ops.job_death (queue, deaths)
         select queue, count(*) from dead where generation = 0 and kind <> ${probeKind} group by queue)
       select d.*, to_char(d.died_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as died_at,
              to_char(d.first_failed_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as first_failed_at,
-             t.envelope, p.body as large_body
-      from dead d
-      left join taken t using (run_key)
+             p.body as large_body
+      from whole d
       left join ops.job_payload p using (run_key)`,
   );
 }
