@@ -77,6 +77,10 @@ describe('the list of groups', () => {
     ['cause:stalled', { [first]: 2 }],
     ['failed:>2001-01-01T00:00:00Z state:open', { [first]: 5, [second]: 4 }],
     ['age:>1d', { [third]: 1 }],
+    ['age:<1d', { [first]: 7, [second]: 4 }],
+    ['age:<1d state:closed', { [first]: 2 }],
+    ['age:<90m', { [first]: 2, [second]: 4 }],
+    ['age:<90m queue:work', { [first]: 2, [second]: 4 }],
   ])('obeys the filter %s', async (q, expected) => {
     expect(await counts(`?q=${encodeURIComponent(q)}`)).toEqual(expected);
   });

@@ -6,9 +6,9 @@ import { type Database, prepared, type Sql } from '../postgres/index.ts';
 import type { QueueRegistry } from '../queues/index.ts';
 import { refuse } from '../refusals/index.ts';
 import type { deadLetterGroups, GroupSort } from './contract.ts';
-import { type GroupRow, groupsByLetters, groupsBySums, type PageRequest } from './queries.ts';
+import { type GroupRow, groupsByLetters, groupsByRecent, groupsBySums, type PageRequest } from './queries.ts';
 import { groupsOf } from './read-groups.ts';
-import { scopeOf } from './scope.ts';
+import { recentOf, scopeOf } from './scope.ts';
 
 export interface GroupsDeps {
   readonly db: Database;
@@ -33,7 +33,8 @@ export type GroupList = z.infer<typeof deadLetterGroups>;
 const slowFilterMs = 2_000;
 
 /**
- * One page of groups. A filter of states, queues and sources is answered by sums alone; any other counts the letters it selects.
+ * One page of groups. A filter of states, queues and sources is answered by sums alone, one of states and a begin from an index; any
+ * other counts the letters it selects.
  * Throws refusal `filter_invalid`, `cursor_invalid`, or `filter_too_slow` when the count takes longer than 2 s.
  */
 export async function listGroups(deps: GroupsDeps, request: GroupsRequest): Promise<GroupList> {
@@ -65,8 +66,10 @@ export async function listGroups(deps: GroupsDeps, request: GroupsRequest): Prom
 async function readRows(db: Database, filter: Filter, condition: Sql, page: PageRequest): Promise<GroupRow[]> {
   const scope = scopeOf(filter);
   if (scope) return (await db.query<GroupRow>(prepared('groups', groupsBySums(scope, page)))).rows;
+  const recent = recentOf(filter);
+  const statement = recent ? groupsByRecent(recent, page) : groupsByLetters(condition, page);
   try {
-    return await db.transaction(async (tx) => (await tx.query<GroupRow>(groupsByLetters(condition, page))).rows, {
+    return await db.transaction(async (tx) => (await tx.query<GroupRow>(prepared('groups', statement))).rows, {
       readOnly: true,
       statementTimeoutMs: slowFilterMs,
     });

@@ -1,7 +1,7 @@
 import type { Cursor } from '../dead-letter-search/index.ts';
 import { empty, join, raw, type Sql, sql } from '../postgres/index.ts';
 import type { GroupSort } from './contract.ts';
-import type { Scope } from './scope.ts';
+import type { Recent, Scope } from './scope.ts';
 
 export interface PageRequest {
   readonly sort: GroupSort;
@@ -60,14 +60,36 @@ const preamble = sql`
 export function groupsBySums(scope: Scope, page: PageRequest): Sql {
   const part = within(scope);
   const count = raw(scope.states.join(' + ') || '0');
+  const counted = sql`
+    select fingerprint, sum(n) as count, max(last) as last
+    from (select fingerprint, ${count} as n, null::timestamptz as last from ops.dead_letter_stock where ${part}
+          union all select fingerprint, ${count}, last_failed_at from unfolded where ${part}) sums
+    ${page.fingerprint === undefined ? empty : sql`where fingerprint = ${page.fingerprint}`}
+    group by fingerprint`;
+  return groupsCounted(counted, part, page);
+}
+
+/** Groups of letters that died lately, counted in the index of fingerprints alone; all else by the tables of sums. */
+export function groupsByRecent({ since, op, resolved }: Recent, page: PageRequest): Sql {
+  const after = sql`${raw(op)} ${since}::timestamptz`;
+  const halves = resolved.map(
+    (half) => sql`
+      select count(*) as n, max(d.failed_at) as last from ops.dead_letter_queue d
+      where d.fingerprint = g.fingerprint and d.resolved = ${raw(String(half))} and d.failed_at ${after}`,
+  );
+  const counted = sql`
+    select g.fingerprint, c.count, c.last
+    from ops.dead_letter_group g
+    left join (select fingerprint, max(last_failed_at) as last from unfolded group by fingerprint) u using (fingerprint)
+    cross join lateral (select sum(n) as count, max(last) as last from (${join(halves, ' union all ')}) halves) c
+    where greatest(g.last_seen, u.last) ${after}`;
+  return groupsCounted(counted, sql`true`, page);
+}
+
+function groupsCounted(counted: Sql, part: Sql, page: PageRequest): Sql {
   return sql`
     with ${preamble},
-    counted as (
-      select fingerprint, sum(n) as count, max(last) as last
-      from (select fingerprint, ${count} as n, null::timestamptz as last from ops.dead_letter_stock where ${part}
-            union all select fingerprint, ${count}, last_failed_at from unfolded where ${part}) sums
-      ${page.fingerprint === undefined ? empty : sql`where fingerprint = ${page.fingerprint}`}
-      group by fingerprint),
+    counted as (${counted}),
     growth as (
       select fingerprint, ${growthOfHours} as growth
       from (select fingerprint, hour, deaths from ops.dead_letter_hour where hour >= (select since from clock) and ${part}
@@ -95,7 +117,7 @@ export function groupsBySums(scope: Scope, page: PageRequest): Sql {
 }
 
 /** Cells of `dead_letter_hour` that are asked for the causes of a group: those of its last days. */
-const newestCells = 50;
+const newestCells = 20;
 
 /** Groups of the letters that `matching` (a condition on `d`) holds for. Its cost follows the number of those letters. */
 export function groupsByLetters(matching: Sql, page: PageRequest): Sql {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { parseFilter } from '../filters/index.ts';
-import { scopeOf } from './scope.ts';
+import { recentOf, scopeOf } from './scope.ts';
 
 const scope = (text: string) => scopeOf(parseFilter(text));
 
@@ -23,4 +23,27 @@ describe('what the sums can answer', () => {
       expect(scope(text)).toBeUndefined();
     },
   );
+});
+
+describe('what the index of fingerprints can answer', () => {
+  const recent = (text: string) => recentOf(parseFilter(text, { now: new Date('2026-01-02T00:00:00Z') }));
+
+  it('is a begin, of all letters, the open or the closed ones', () => {
+    const since = '2026-01-01T00:00:00.000Z';
+    expect(recent('age:<24h')).toEqual({ since, op: '>', resolved: [false, true] });
+    expect(recent(`failed:>=${since} state:open`)).toEqual({ since, op: '>=', resolved: [false] });
+    expect(recent('age:<=24h state:closed')).toEqual({ since, op: '>=', resolved: [true] });
+  });
+
+  it.each([
+    '',
+    'age:>24h',
+    '-age:<24h',
+    'age:<24h age:<1h',
+    'age:<24h state:resolved',
+    'age:<24h queue:work',
+    'age:<1h cause:lost',
+  ])('is not %s', (text) => {
+    expect(recent(text)).toBeUndefined();
+  });
 });

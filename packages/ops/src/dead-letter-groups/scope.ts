@@ -10,6 +10,14 @@ export interface Scope {
   readonly names: readonly { column: 'source' | 'queue_name'; values: readonly string[]; negated: boolean }[];
 }
 
+/** Letters that died last after this moment, or at it: an index of fingerprints counts them without touching the letters. */
+export interface Recent {
+  readonly since: string;
+  readonly op: '>' | '>=';
+  /** True for the closed ones alone, false for the open ones. */
+  readonly resolved: readonly boolean[];
+}
+
 const counted: Readonly<Record<string, readonly Counted[]>> = {
   open: ['open'],
   closed: ['resolved', 'discarded'],
@@ -35,6 +43,19 @@ export function scopeOf({ terms }: Filter): Scope | undefined {
     } else return undefined;
   }
   return { states, names };
+}
+
+/** The recent letters a filter selects by one begin and by their half; undefined for a filter that asks for anything else. */
+export function recentOf({ terms }: Filter): Recent | undefined {
+  const isBegin = ({ field, op, negated }: FilterTerm) => field === 'failed' && !negated && (op === '>' || op === '>=');
+  const [begin, ...others] = terms.filter(isBegin);
+  const value = begin?.values[0];
+  if (value?.is !== 'text' || others.length > 0) return undefined;
+  const scope = scopeOf({ terms: terms.filter((term) => term !== begin) });
+  if (!scope || scope.names.length > 0) return undefined;
+  const resolved = { '': [], open: [false], 'resolved discarded': [true], 'open resolved discarded': [false, true] };
+  const halves = resolved[scope.states.join(' ') as keyof typeof resolved];
+  return halves && { since: value.text, op: begin?.op === '>' ? '>' : '>=', resolved: halves };
 }
 
 function textsOf({ op, values }: FilterTerm): string[] | undefined {

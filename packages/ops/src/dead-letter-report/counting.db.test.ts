@@ -131,6 +131,7 @@ async function compare(flows: Flows): Promise<void> {
   expect(await groupCounts('state:closed queue:mail')).toEqual(closedMail);
   // The same question, answered from the letters.
   expect(await groupCounts('state:open attempts:>0')).toEqual(open);
+  expect(await groupCounts('state:open age:<1h')).toEqual(open);
   expect((await readStock(plane.db)).toSorted((a, b) => (a.queue < b.queue ? -1 : 1))).toEqual(stock);
   const report = await readReport(plane, { hours: 2, actor: ana });
   const { captured, deaths, resolved, discarded, retried_ok, open_now } = report.totals;

@@ -34,9 +34,9 @@ export function windowsOf(hours: number): Sql {
 
 /** The sums by hour, those of changes that are not folded yet among them. */
 export function cellsOfSums(scope: Scope, { previous }: Windows): Sql {
-  const columns = raw(
-    'source, queue_name, fingerprint, cause, worker_version, captured, deaths, resolved, discarded, retried_ok',
-  );
+  const columns =
+    raw(`source, queue_name, fingerprint, cause, worker_version, captured::int, deaths::int, resolved::int,
+    discarded::int, retried_ok::int`);
   const condition = conditionOf(scope);
   return sql`
     select hour, ${columns} from ops.dead_letter_hour where hour >= ${previous} and ${condition}
@@ -57,23 +57,39 @@ export function cellsOfLetters(matching: Sql, { previous }: Windows): Sql {
     from ops.dead_letter_queue d
     cross join lateral (values (d.created_at, 1, 0, false), (d.failed_at, 0, 1, false), (d.resolved_at, 0, 0, true))
       as e(at, captured, deaths, closed)
-    where not d.synthetic and e.at >= ${previous} and ${matching}`;
+    where not d.synthetic and e.at >= ${previous} and (d.failed_at >= ${lateCapture(previous)} or d.resolved_at >= ${previous})
+      and ${matching}`;
 }
 
-/** One pass over the cells of both windows, by each dimension. */
+/** The capture of a death may come later than the death; by more than a day it is not counted as captured in the window. */
+function lateCapture(begin: Date): Date {
+  return new Date(begin.getTime() - 86_400_000);
+}
+
+/**
+ * Two passes over the cells: by hour, which gives the totals of both windows; and by all else, which is then added up by each dimension.
+ * (Grouping the cells themselves by five dimensions took five times as long.)
+ */
 export function report(cells: Sql, { since }: Windows): Sql {
   return sql`
-    select current, hour, source, queue_name, fingerprint, cause, worker_version,
-           case grouping(hour, queue_name, fingerprint, cause, worker_version)
-             when 31 then 'all' when 15 then 'hour' when 23 then 'queue' when 27 then 'fingerprint' when 29 then 'cause' else 'version'
-           end as dimension,
-           sum(captured)::int as captured, sum(deaths)::int as deaths, sum(resolved)::int as resolved,
-           sum(discarded)::int as discarded, sum(retried_ok)::int as retried_ok
-    from (select *, hour >= ${since} as current from (${cells}) both_windows) cells
-    group by grouping sets ((current), (current, hour), (current, source, queue_name), (current, fingerprint), (current, cause),
-                            (current, worker_version))
-    having current or grouping(hour, queue_name, fingerprint, cause, worker_version) = 31`;
+    with hours as (
+      select hour, hour >= ${since} as current, ${sums} from (${cells}) cells group by hour),
+    parts as (
+      select source, queue_name, fingerprint, cause, worker_version, ${sums}
+      from (${cells}) cells where hour >= ${since} group by 1, 2, 3, 4, 5)
+    select current, case when grouping(hour) = 1 then 'all' else 'hour' end as dimension, hour,
+           null as source, null as queue_name, null as fingerprint, null as cause, null as worker_version, ${sums}
+    from hours group by grouping sets ((current), (current, hour))
+    union all
+    select true, case grouping(queue_name, fingerprint, cause, worker_version)
+                   when 7 then 'queue' when 11 then 'fingerprint' when 13 then 'cause' else 'version' end,
+           null, source, queue_name, fingerprint, cause, worker_version, ${sums}
+    from parts group by grouping sets ((source, queue_name), (fingerprint), (cause), (worker_version))`;
 }
+
+const sums = sql`
+  sum(captured)::int as captured, sum(deaths)::int as deaths, sum(resolved)::int as resolved, sum(discarded)::int as discarded,
+  sum(retried_ok)::int as retried_ok`;
 
 /** How many are open, and since when the one that waits longest. Of the big table it touches one row for each queue or group. */
 export function openOfSums(scope: Scope): Sql {

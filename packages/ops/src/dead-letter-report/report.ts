@@ -2,7 +2,7 @@ import type { z } from 'zod';
 import type { Actor } from '../audit/index.ts';
 import { matching, readFilter } from '../dead-letter-search/index.ts';
 import { absolute, printFilter } from '../filters/index.ts';
-import type { Database, Queryable, Sql } from '../postgres/index.ts';
+import { type Database, prepared, type Queryable, type Sql } from '../postgres/index.ts';
 import type { QueueRegistry } from '../queues/index.ts';
 import { refuse } from '../refusals/index.ts';
 import type { deadLetterReport } from './contract.ts';
@@ -49,7 +49,7 @@ export async function readReport(
   const read = async (tx: Queryable): Promise<Figures> => {
     const windows = await one<Windows>(tx, windowsOf(hours));
     const cells = scope ? cellsOfSums(scope, windows) : cellsOfLetters(condition, windows);
-    const { rows } = await tx.query<CellRow>(report(cells, windows));
+    const { rows } = await tx.query<CellRow>(prepared('report', report(cells, windows)));
     const open = await one<Figures['open']>(tx, scope ? openOfSums(scope) : openOfLetters(condition));
     const { median_s } = await one<{ median_s: number | null }>(tx, medianTimeToClose(condition, windows));
     const top = byDeaths(rows, 'fingerprint').slice(0, 50);
