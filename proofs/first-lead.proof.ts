@@ -4,22 +4,27 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { below, type Figure, type RunOptions } from '../bench/report.ts';
-import { missingLines, readGuide, type Step } from './first-lead/guide.ts';
 import { missingStations, readLog, strayLines } from './first-lead/journey.ts';
-import { type Facts, type Walk, walk } from './first-lead/walk.ts';
 import { temporaryDirectory } from './harness/directory.ts';
 import { exactly, none } from './harness/figures.ts';
+import { readGuide, unlike } from './harness/guide.ts';
+import { type Walk, walk } from './harness/guide-walk.ts';
 import { root } from './harness/product.ts';
 
 export const about = 'the guide docs/guides/first-lead.md, run as it stands from npm start on';
 
+/** The variables of the guide that the proof looks at. */
+const facts = ['BASE', 'ADMIN', 'PAT', 'CLICK', 'LEAD', 'PROVIDER', 'ASSIGNMENT', 'CORRELATION'] as const;
+type Fact = (typeof facts)[number];
+type Facts = Record<Fact, string>;
+
 export async function run({ say }: RunOptions): Promise<Figure[]> {
   const directory = temporaryDirectory('first-lead');
   const steps = readGuide(join(root, 'docs', 'guides', 'first-lead.md'));
-  const taken = await walk(steps, directory.path);
+  const taken = await walk(steps, { directory: directory.path, facts });
   try {
     const figures = [
-      none('answers of the guide not given', unlike(steps, taken), say),
+      none('answers of the guide not given', unlike(steps, taken.outputs), say),
       ...(await saleFigures(taken.facts)),
       ...counterFigures(taken),
       ...(await logFigures(taken, say)),
@@ -32,12 +37,6 @@ export async function run({ say }: RunOptions): Promise<Figure[]> {
     await taken.killAll();
     directory.remove();
   }
-}
-
-function unlike(steps: readonly Step[], { outputs }: Walk): string[] {
-  return steps
-    .slice(0, -1)
-    .flatMap(({ answer }, at) => missingLines(answer, outputs[at] ?? '').map((line) => `step ${at + 1}: ${line}`));
 }
 
 async function get<Body>(url: string, authorization?: string): Promise<Body> {
@@ -76,7 +75,7 @@ async function saleFigures({ BASE, ADMIN, PAT, LEAD, ASSIGNMENT }: Facts): Promi
 }
 
 /** By how much the counters rose between the two looks of the guide. The demo world's own jobs may add to the last three. */
-function counterFigures({ outputs }: Walk): Figure[] {
+function counterFigures({ outputs }: Walk<Fact>): Figure[] {
   const looks = outputs.map(readCounters).filter((counters) => counters.size > 0);
   const [before, after] = [looks.at(0), looks.at(-1)];
   const rise = (name: string) => (after?.get(name) ?? 0) - (before?.get(name) ?? 0);
@@ -97,7 +96,7 @@ function readCounters(output: string): Map<string, number> {
 /** What a log or a metric must never hold: the person, the provider, and what lets somebody in. */
 const personal = ['zephyrine', 'quill', '555 0187', '5550187', 'pat@', 'daughters', 'rain runs'];
 
-async function logFigures({ facts, logPath }: Walk, say: (line: string) => void): Promise<Figure[]> {
+async function logFigures({ facts, logPath }: Walk<Fact>, say: (line: string) => void): Promise<Figure[]> {
   const lines = readLog(logPath);
   const metrics = await (await fetch(`${facts.BASE}/metrics`)).text();
   const written = `${readFileSync(logPath, 'utf8')}\n${metrics}`.toLowerCase();

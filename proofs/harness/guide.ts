@@ -16,8 +16,15 @@ export function readGuide(path: string): Step[] {
   });
 }
 
+/** What the guide shows and the steps did not answer, the last step aside. */
+export function unlike(steps: readonly Step[], outputs: readonly string[]): string[] {
+  return steps
+    .slice(0, -1)
+    .flatMap(({ answer }, at) => missingLines(answer, outputs[at] ?? '').map((line) => `step ${at + 1}: ${line}`));
+}
+
 /** The lines which the guide shows and the output does not have; `…` stands for anything. */
-export function missingLines(shown: readonly string[], output: string): string[] {
+function missingLines(shown: readonly string[], output: string): string[] {
   const lines = output.split('\n');
   return shown.filter((line) => {
     const form = new RegExp(`^${line.split('…').map(escaped).join('.*')}$`);
