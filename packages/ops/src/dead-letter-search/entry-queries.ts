@@ -19,6 +19,9 @@ export interface StoredLetter extends StoredRow {
   resolution: { how: string; by?: string; by_name?: string; reason?: string; ticket?: string } | null;
   evidence_lacks: string | null;
   first_version: string | null;
+  /** Of the last deploy before the death. */
+  deployed_version: string | null;
+  deployed_at: Date | null;
   payload_version: number;
   encoding: StoredPayload['encoding'] | null;
   body: string | null;
@@ -34,10 +37,13 @@ export async function readLetter(db: Queryable, id: string): Promise<StoredLette
       sql`
         select ${rowColumns}, d.root_key, d.stack_trace, d.error_code, d.payload_bytes, d.first_failed_at, d.worker_host, d.causation_id,
                d.traceparent, d.ticket, d.synthetic, d.resolved_at, d.resolved_by, d.resolution, d.evidence_lacks, g.first_version,
-               d.payload_version, p.encoding, p.body, p.bytes, p.sha256
+               d.payload_version, p.encoding, p.body, p.bytes, p.sha256, w.version as deployed_version, w.at as deployed_at
         from ops.dead_letter_queue d
         left join ops.dead_letter_group g using (fingerprint)
         left join ops.dead_letter_payload p on p.letter_id = d.id and p.version = d.payload_version
+        left join lateral (
+          select version, min(started_at) as at from ops.worker group by version
+          having min(started_at) <= d.failed_at order by at desc limit 1) w on true
         where d.id = ${id}`,
     ),
   );
@@ -164,20 +170,4 @@ export async function readNotes(db: Queryable, id: string): Promise<StoredNote[]
     ),
   );
   return rows;
-}
-
-/** The last first start of a worker with a new version, before a moment. */
-export async function readDeployBefore(
-  db: Queryable,
-  moment: Date,
-): Promise<{ version: string; at: Date } | undefined> {
-  const { rows } = await db.query<{ version: string; at: Date }>(
-    prepared(
-      'letter-deploy',
-      sql`
-        select version, min(started_at) as at from ops.worker group by version
-        having min(started_at) <= ${moment} order by at desc limit 1`,
-    ),
-  );
-  return rows[0];
 }

@@ -149,6 +149,7 @@ describe('one letter', () => {
               ${JSON.stringify(history)}, 'journey-0001'),
              (${`dlq-${id}-r1`}, 'job-0', 'email_send', 'send', 1, ${id}, 'enqueued', 0, 0, 1, null, '2026-01-02T15:00:00Z', null, null, null,
               'journey-0001')`);
+    await db.query(sql`update ops.dead_letter_queue set generation = 1`);
     await db.query(sql`
       insert into ops.audit_log (actor, actor_name, via, action, target_type, target_id, reason, details, correlation_id)
       values (${operator.id}, 'Ana', 'http', 'dlq.job_retried', 'dead_letter', ${id}, 'the server is back', '{"generation":1}', 'c')`);

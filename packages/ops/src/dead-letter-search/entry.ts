@@ -34,9 +34,9 @@ export async function viewLetter(db: Database, viewing: Viewing): Promise<Letter
       payload_truncated: payload.truncated,
       ...evidenceFields(letter),
       attempts_history: (await attempts(tx, runs)).slice(0, attemptsShown),
-      deploy: await deployOf(tx, letter),
+      deploy: deployOf(letter),
       lineage: await lineageOf(tx, letter, runs),
-      notes: (await queries.readNotes(tx, letter.id)).map((note) => ({
+      notes: (letter.notes_count > 0 ? await queries.readNotes(tx, letter.id) : []).map((note) => ({
         ...note,
         created_at: note.created_at.toISOString(),
       })),
@@ -149,19 +149,15 @@ function evidenceFields(letter: queries.StoredLetter) {
   };
 }
 
-async function deployOf(db: Queryable, letter: queries.StoredLetter): Promise<LetterDetail['deploy']> {
-  const last = await queries.readDeployBefore(db, letter.failed_at);
+/** A deploy is the first start of a worker with a new version. */
+function deployOf(letter: queries.StoredLetter): LetterDetail['deploy'] {
+  const { worker_version, first_version, deployed_version, deployed_at, failed_at } = letter;
+  const deploy = { version: worker_version, commit: null, first_version };
+  if (deployed_version === null || deployed_at === null) return { ...deploy, last: null };
+  const minutes = (failed_at.getTime() - deployed_at.getTime()) / 60_000;
   return {
-    version: letter.worker_version,
-    commit: null,
-    first_version: letter.first_version,
-    last: last
-      ? {
-          version: last.version,
-          at: last.at.toISOString(),
-          minutes_before: Math.round((letter.failed_at.getTime() - last.at.getTime()) / 6_000) / 10,
-        }
-      : null,
+    ...deploy,
+    last: { version: deployed_version, at: deployed_at.toISOString(), minutes_before: Math.round(minutes * 10) / 10 },
   };
 }
 
@@ -170,17 +166,20 @@ async function lineageOf(
   letter: queries.StoredLetter,
   runs: readonly StoredRun[],
 ): Promise<LetterDetail['lineage']> {
-  const asked = new Map((await queries.readRetries(db, letter.id)).map((retry) => [retry.generation, retry]));
+  // What a letter never had is not asked for: each question is a round trip of every view.
+  const asked = letter.generation > 0 ? await queries.readRetries(db, letter.id) : [];
+  const patches = letter.payload_version > 0 ? await queries.readPatches(db, letter.id) : [];
+  const byGeneration = new Map(asked.map((retry) => [retry.generation, retry]));
   const original = runs.find(({ generation }) => generation === 0);
   const retries = runs.filter(({ generation }) => generation > 0).sort((a, b) => b.generation - a.generation);
   return {
     original: original ? runOf(original, undefined) : null,
-    retries: retries.map((run) => runOf(run, asked.get(run.generation))),
+    retries: retries.map((run) => runOf(run, byGeneration.get(run.generation))),
     redrives: (await queries.readRedrives(db, letter.id)).map(({ at, ...redrive }) => ({
       ...redrive,
       at: at?.toISOString() ?? null,
     })),
-    patches: (await queries.readPatches(db, letter.id)).map(({ created_at, changed, ...patch }) => ({
+    patches: patches.map(({ created_at, changed, ...patch }) => ({
       ...patch,
       changed: changed ?? [],
       at: created_at.toISOString(),

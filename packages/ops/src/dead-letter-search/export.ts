@@ -65,12 +65,13 @@ function begin(work: Work): { begun: Promise<Export>; ended: Promise<void> } {
       async (tx) => {
         const { registry, request, filter, now } = work;
         const selection = selectionOf(await completed(tx, absolute(filter, now)), { registry, actor: request.actor });
-        const arms = armsOf(selection);
-        const counted = await countUpTo(tx, arms, exportLimits.rows + 1, selection.indexed);
+        const counted = await countUpTo(tx, selection, exportLimits.rows + 1);
         const rows = Math.min(counted, exportLimits.rows);
         await record(work, rows);
         begun.resolve({ rows, isCut: counted > rows, stream });
-        await pipeline(lines(tx, { ...request, arms, rows }), stream, { signal: AbortSignal.timeout(exportLimits.ms) });
+        await pipeline(lines(tx, { ...request, arms: armsOf(selection), rows }), stream, {
+          signal: AbortSignal.timeout(exportLimits.ms),
+        });
       },
       { isolation: 'repeatable read', readOnly: true, statementTimeoutMs: exportLimits.ms / 2 },
     )

@@ -1,5 +1,6 @@
-import { empty, join, type Queryable, raw, type Sql, sql } from '../postgres/index.ts';
+import { empty, join, prepared, type Queryable, raw, type Sql, sql } from '../postgres/index.ts';
 import type { Cursor } from './cursor.ts';
+import { armsOf, type Selection } from './selection.ts';
 
 /** How the list is ordered, with the columns that make the order total. */
 export const sorts = {
@@ -49,6 +50,8 @@ export interface PageOf {
   readonly sort: Sort;
   readonly limit: number;
   readonly offset?: number;
+  /** Of few shapes, so that each connection can keep its plan. */
+  readonly isPlain?: boolean;
   readonly cursor?: Pick<Cursor, 'position' | 'towards'> | undefined;
 }
 
@@ -57,7 +60,9 @@ export interface PageOf {
  * Limits are written out: a plan for an unknown limit would read a tenth of the table.
  */
 export async function readPage(db: Queryable, page: PageOf): Promise<StoredRow[]> {
-  return (await db.query<StoredRow>(pageStatement(page))).rows;
+  const statement = pageStatement(page);
+  const isCommon = page.isPlain === true && page.arms.length <= 2 && !page.offset;
+  return (await db.query<StoredRow>(isCommon ? prepared('letters', statement) : statement)).rows;
 }
 
 /** `shown` is what is selected of `d` and, joined to it, `extra`. */
@@ -98,14 +103,20 @@ export function positionOf(row: StoredRow, sort: Sort): (string | number)[] {
   return sorts[sort].columns.map((column) => (column === 'failed_at' ? row.failed_at_exact : row[column]));
 }
 
-/** Counts up to `most`. `inOrder` follows the index of the list, which holds all it needs; else any plan will do. */
-export async function countUpTo(db: Queryable, arms: readonly Sql[], most: number, inOrder: boolean): Promise<number> {
-  return (await db.query<{ total: number }>(countStatement(arms, most, inOrder))).rows[0]?.total ?? 0;
+/** Counts up to `most`. An indexed selection follows the index of the list, which holds all it needs; for others any plan will do. */
+export async function countUpTo(db: Queryable, selection: Selection, most: number): Promise<number> {
+  const arms = armsOf(selection);
+  const statement = countStatement(arms, most, selection.indexed);
+  const isCommon = selection.isPlain && arms.length <= 2;
+  const { rows } = await db.query<{ total: number }>(isCommon ? prepared('letter-count', statement) : statement);
+  return rows[0]?.total ?? 0;
 }
 
 export function countStatement(arms: readonly Sql[], most: number, inOrder: boolean): Sql {
   const order = inOrder ? sql`order by d.failed_at desc, d.id desc` : sql``;
   const limit = raw(String(most));
   const found = arms.map((arm) => sql`(select 1 from ops.dead_letter_queue d where ${arm} ${order} limit ${limit})`);
-  return sql`select count(*)::int as total from (select 1 from (${join(found, ' union all ')}) f limit ${limit}) counted`;
+  const merged =
+    found.length === 1 ? join(found) : sql`(select 1 from (${join(found, ' union all ')}) f limit ${limit})`;
+  return sql`select count(*)::int as total from ${merged} counted`;
 }

@@ -34,8 +34,9 @@ export async function listLetters(deps: ListDeps, query: LetterListQuery, now: D
   const cursor = query.cursor === undefined ? undefined : await deps.cursors.read(query.cursor, scope);
   const begun = cursor?.begun ?? now.toISOString();
   const selection = selectionOf(await completed(deps.db, absolute(filter, new Date(begun))), deps);
-  const found = await withinTime(deps.db, selection.indexed && sort !== '-attempts', (db) =>
-    read(db, selection, { page, limit, sort, cursor }),
+  const inParallel = selection.indexed && sort !== '-attempts';
+  const found = await withinTime(deps.db, inParallel, (db) =>
+    read(db, selection, { page, limit, sort, cursor, inParallel }),
   );
   const signed = (row: StoredRow | undefined, towards: Cursor['towards']) =>
     row ? deps.cursors.sign({ position: positionOf(row, sort), towards, begun }, scope) : null;
@@ -59,31 +60,36 @@ interface Wanted {
   readonly limit: number;
   readonly sort: LetterListQuery['sort'];
   readonly cursor: Cursor | undefined;
+  /** On connections of their own; a transaction has one. */
+  readonly inParallel: boolean;
 }
 
-async function read(db: Queryable, selection: Selection, { page, limit, sort, cursor }: Wanted) {
-  const arms = armsOf(selection);
-  const offset = (page - 1) * limit;
+async function read(db: Queryable, selection: Selection, wanted: Wanted) {
+  const { page, limit, cursor, inParallel } = wanted;
   const search = await searchBound(db, selection);
-  const rows = await readPage(db, { arms, sort, limit: limit + 1, offset, cursor });
+  const count = () => (cursor ? undefined : countUpTo(db, selection, countedUpTo + 1));
+  const [rows, counted] = inParallel
+    ? await Promise.all([readRows(db, selection, wanted), count()])
+    : [await readRows(db, selection, wanted), await count()];
   const hasMore = rows.length > limit;
   const shown = rows.slice(0, limit);
-  if (cursor?.towards === 'prev')
+  if (cursor?.towards === 'prev') {
     return { rows: shown.reverse(), search, total: {}, hasNext: true, hasPrevious: hasMore };
-  const total = cursor ? {} : await totalOf(db, selection, { limit, offset, seen: rows.length });
+  }
+  const total = counted === undefined ? {} : totalOf(counted, limit);
   return { rows: shown, search, total, hasNext: hasMore, hasPrevious: cursor !== undefined || page > 1 };
 }
 
-/** A page that ends the list says how long it is; only another needs a count. */
-async function totalOf(db: Queryable, selection: Selection, at: { limit: number; offset: number; seen: number }) {
-  const isLast = at.seen <= at.limit && (at.seen > 0 || at.offset === 0);
-  const counted = isLast
-    ? at.offset + at.seen
-    : await countUpTo(db, armsOf(selection), countedUpTo + 1, selection.indexed);
+function readRows(db: Queryable, selection: Selection, { page, limit, sort, cursor }: Wanted) {
+  const { isPlain } = selection;
+  return readPage(db, { arms: armsOf(selection), sort, limit: limit + 1, offset: (page - 1) * limit, cursor, isPlain });
+}
+
+function totalOf(counted: number, limit: number) {
   const total = Math.min(counted, countedUpTo);
   return {
     total,
-    total_pages: Math.ceil(total / at.limit),
+    total_pages: Math.ceil(total / limit),
     ...(counted > countedUpTo && { total_is_minimum: true as const }),
   };
 }

@@ -20,6 +20,8 @@ export interface Selection {
   readonly searches: boolean;
   /** An index leads to the letters in their order, so that the cost does not grow with the table. */
   readonly indexed: boolean;
+  /** Names queues, fingerprints and halves alone: its statements have few shapes. */
+  readonly isPlain: boolean;
 }
 
 /** Fields whose conditions an index narrows in place. */
@@ -33,16 +35,19 @@ export function selectionOf(filter: Filter, selecting: Selecting): Selection {
   const [fingerprints, ...moreFingerprints] = fingerprintTerms.map(({ values }) => textsOf(values));
   const listed = new Set([...queueTerms, ...fingerprintTerms]);
   const states = statesOf(terms);
+  const others = terms.filter((term) => term.field !== 'state' && !listed.has(term));
+  const indexed =
+    terms.every(({ field, negated }) => narrowing.includes(field) && (!negated || field === 'state')) &&
+    sideOf(states) !== 'part' &&
+    (sideOf(states) !== 'closed' || queueTerms.length === 0);
   return {
     states,
     queues: queues && intersection(queues, moreQueues),
     fingerprints: fingerprints && intersection(fingerprints, moreFingerprints),
-    others: terms.filter((term) => term.field !== 'state' && !listed.has(term)).map((term) => termSql(term, selecting)),
+    others: others.map((term) => termSql(term, selecting)),
     searches: terms.some(({ field }) => field === 'message' || field === 'payload'),
-    indexed:
-      terms.every(({ field, negated }) => narrowing.includes(field) && (!negated || field === 'state')) &&
-      sideOf(states) !== 'part' &&
-      (sideOf(states) !== 'closed' || queueTerms.length === 0),
+    indexed,
+    isPlain: indexed && others.length === 0,
   };
 }
 
@@ -58,7 +63,7 @@ function textsOf(values: FilterTerm['values']): string[] {
 }
 
 function intersection(first: readonly string[], more: readonly (readonly string[])[]): string[] {
-  return first.filter((value) => more.every((list) => list.includes(value)));
+  return [...new Set(first)].filter((value) => more.every((list) => list.includes(value)));
 }
 
 function statesOf(terms: readonly FilterTerm[]): string[] {
@@ -111,6 +116,7 @@ export function armsOf(selection: Selection): Sql[] {
   const halves = isSplit ? [[sql`not d.resolved`], [sql`d.resolved`]] : [[]];
   const count = queueArms.length * fingerprintArms.length * halves.length;
   const rest = conditions(selection);
+  if (count === 0) return [sql`false`];
   if (count > mostArms) {
     const lists = [
       ...(queues ? [sql`d.queue_name = any(${queues}::text[])`] : []),
