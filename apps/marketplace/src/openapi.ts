@@ -32,12 +32,11 @@ export const describeRoute: Transform = (input) => {
   };
 };
 
-/** The routes of the operations plane describe their answers as JSON Schema, which the transform for zod does not take. */
+/** The routes of the operations plane describe themselves in JSON Schema already, which the transform for zod does not take. */
 function transform(input: Input): { schema: Described; url: string } {
-  const { response = {}, ...rest } = (input.schema ?? {}) as { response?: Record<string, unknown> };
+  const { response = {} } = (input.schema ?? {}) as { response?: Record<string, unknown> };
   const isZod = Object.values(response).every((one) => one instanceof z.ZodType);
-  const { schema, url } = jsonSchemaTransform(isZod ? input : { ...input, schema: rest });
-  return { url, schema: isZod ? schema : { ...schema, response } };
+  return isZod ? jsonSchemaTransform(input) : { url: input.url, schema: input.schema };
 }
 
 function idempotencyHeader({ idempotency }: Config): object | undefined {

@@ -2,7 +2,9 @@ import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import type { FastifyInstance } from 'fastify';
-import { captureDeaths, openFold, openSweeper } from './dead-letters/index.ts';
+import { openSnoozeWaker } from './dead-letter-groups/index.ts';
+import { openProbe, watchProof } from './dead-letter-report/index.ts';
+import { captureDeaths, openFold, openSweeper, sweepAll } from './dead-letters/index.ts';
 import { type Failpoint, noFailpoints } from './failpoints/index.ts';
 import { createHealth, type Health } from './health/index.ts';
 import { adminRoutes, type Authorize } from './http/index.ts';
@@ -11,6 +13,7 @@ import { createLogger, type Logger } from './logging/index.ts';
 import { type Runnable, together } from './loops/index.ts';
 import { createMetrics, type Metrics, opsCatalogue } from './metrics/index.ts';
 import { type Database, type MigrationSet, openMigrator, sql } from './postgres/index.ts';
+import { openQueueWishes } from './queue-control/index.ts';
 import {
   cached,
   createRegistry,
@@ -60,10 +63,14 @@ export interface OpsOptions {
   readonly leaseMs?: number;
   /** The dispatcher looks at the outbox this often while nothing wakes it, in ms. Default 100. */
   readonly dispatchPollMs?: number;
+  /** A queue with so many jobs waiting in Redis gets no more: the rest waits in Postgres, where a full Redis cannot lose it. Default 10,000. */
+  readonly mostWaiting?: number;
   /** How long `stop()` of a worker waits for its attempts before it aborts them, in ms. Default 25,000. */
   readonly stopWithinMs?: number;
   /** Pause between two looks into the failed sets of Redis, in ms. Default 3,000. */
   readonly sweepEveryMs?: number;
+  /** Between two probes of a queue, jobs that die on purpose to show that deaths are captured, in ms; 0 for none. Default 3,600,000. */
+  readonly probeEveryMs?: number;
   /** Called in the transaction that buries runs and captures their letters. */
   readonly onDeaths?: OnDeaths;
   /** For tests: stops the plane at a named point. Default none. */
@@ -145,6 +152,9 @@ export function openOps(options: OpsOptions): Ops {
   const deaths = openDeathWriter({ db, log, metrics, workerId: processId, onDeaths });
   const common = { db, queues, registry, log, metrics, failpoint, deaths, workerId: processId };
   const sweeping = { ...common, failedSets: openFailedSets(redis, prefix) };
+  const sweep = () => sweepAll(sweeping, AbortSignal.timeout(60_000));
+  const { probeEveryMs = 3_600_000 } = options;
+  watchProof(sweeping);
   return {
     registry,
     health,
@@ -153,7 +163,7 @@ export function openOps(options: OpsOptions): Ops {
     authorize,
     overview,
     migrate: async () => void (await openMigrator({ url: db.url, sets: [opsMigrations] }).up()),
-    http: adminRoutes({ db, registry, queues, overview, web: { log, metrics, authorize } }),
+    http: adminRoutes({ ...sweeping, sweep, overview, web: { log, metrics, authorize } }),
     worker(handlers) {
       const worked = workerQueues(registry, handlers);
       return together('worker', [
@@ -168,7 +178,8 @@ export function openOps(options: OpsOptions): Ops {
         }),
       ]);
     },
-    relay: () => openDispatcher({ ...common, redis, pollMs: options.dispatchPollMs ?? 100 }),
+    relay: () =>
+      openDispatcher({ ...common, redis, pollMs: options.dispatchPollMs ?? 100, mostWaiting: options.mostWaiting }),
     scheduler: () =>
       together('scheduler', [
         openReconciler({
@@ -178,8 +189,11 @@ export function openOps(options: OpsOptions): Ops {
           everyMs: options.reconcileEveryMs ?? 60_000,
         }),
         openRetention({ db, log, lease: lease('retention') }),
+        openQueueWishes({ ...common, lease: lease('queue-wishes') }),
         openSweeper({ ...sweeping, lease: lease('dead-letter-sweeper'), everyMs: options.sweepEveryMs ?? 3_000 }),
         openFold({ db, log }),
+        openSnoozeWaker({ db, log, lease: lease('snooze-waker') }),
+        ...(probeEveryMs > 0 ? [openProbe({ ...common, lease: lease('capture-probe'), everyMs: probeEveryMs })] : []),
       ]),
     async close() {
       await queues.close();
