@@ -156,7 +156,7 @@ describe('print and parse', () => {
         const filter = filterOf(terms);
         expect(parseFilter(printFilter(filter))).toEqual(filter);
       }),
-      { numRuns: 500 },
+      { numRuns: 200 },
     );
   });
 
@@ -179,7 +179,7 @@ describe('print and parse', () => {
           expect((error as FilterError).at).toBeLessThanOrEqual(text.length);
         }
       }),
-      { numRuns: 500 },
+      { numRuns: 200 },
     );
   });
 });
