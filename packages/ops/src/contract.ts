@@ -1,5 +1,7 @@
 import { z } from 'zod';
 
+export * from './dead-letter-groups/contract.ts';
+export * from './dead-letter-report/contract.ts';
 export * from './dead-letter-search/contract.ts';
 export {
   closeAnswer,

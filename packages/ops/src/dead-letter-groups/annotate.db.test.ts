@@ -96,7 +96,7 @@ describe.each([
     const writes = Array.from({ length: 10 }, (_, at) =>
       opened.call('PUT', `${path()}/assignee`, { assignee: `name ${at}`, expected_version: 1 }),
     );
-    const statuses = (await Promise.all(writes)).map(({ status }) => status).toSorted();
+    const statuses = (await Promise.all(writes)).map(({ status }) => status).toSorted((a, b) => a - b);
     expect(statuses).toEqual([200, ...Array<number>(9).fill(409)]);
     expect(await audits()).toEqual(['dlq.assigned']);
   });
@@ -262,7 +262,7 @@ describe('reclassification', () => {
       { message: 'x is not a function', notes_count: 1, letters: 1 },
     ]);
     const { groups } = (await call('GET', '/groups')).body as { groups: { count: number }[] };
-    expect(groups.map(({ count }) => count).toSorted()).toEqual([1, 1, 2]);
+    expect(groups.map(({ count }) => count).toSorted((a, b) => a - b)).toEqual([1, 1, 2]);
     expect(await audits()).toEqual(['dlq.reclassified']);
   });
 

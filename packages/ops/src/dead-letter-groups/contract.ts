@@ -3,7 +3,7 @@ import { z } from 'zod';
 const at = z.iso.datetime();
 
 /** Until a time, until so many deaths, or until the first of both. */
-export const snooze = z.object({ until: at.nullable(), until_deaths: z.int().nullable() });
+export const snoozeLimits = z.object({ until: at.nullable(), until_deaths: z.int().nullable() });
 
 /** One kind of failure. `count` obeys the filter; `state`, `deaths` and `open` are of the whole group. */
 export const deadLetterGroup = z.object({
@@ -30,7 +30,7 @@ export const deadLetterGroup = z.object({
   state: z.enum(['active', 'snoozed', 'fixed', 'regressed', 'quiet']),
   fixed_in: z.string().nullable(),
   assignee: z.string().nullable(),
-  snooze: snooze.nullable(),
+  snooze: snoozeLimits.nullable(),
   ticket: z.string().nullable(),
   last_canary: z.unknown().nullable(),
   sample_id: z.uuid().nullable(),
@@ -85,7 +85,7 @@ export const annotations = z.object({
   state: z.string().optional(),
   assignee: z.string().nullable(),
   ticket: z.string().nullable(),
-  snooze: snooze.nullable(),
+  snooze: snoozeLimits.nullable(),
   fixed_in: z.string().nullable().optional(),
   notes_count: z.int(),
   version: z.int(),

@@ -1,23 +1,12 @@
-export { addNote, assign, linkTicket, type Note, readNotes } from './annotate.ts';
-export { type FixedIn, markFixed } from './fixed-in.ts';
-export { type GroupState, stateOf } from './group-state.ts';
-export { type GroupList, type GroupsDeps, type GroupsRequest, listGroups } from './list-groups.ts';
-export type { Group } from './read-groups.ts';
-export { beginReclassification, previewReclassification, type Reclassification } from './reclassify.ts';
-export { type GroupDetail, resolveFingerprint, showGroup } from './show-group.ts';
-export { snooze, type SnoozeRequest, wake } from './snooze.ts';
-export type { Annotations, Subject } from './subject.ts';
-export { openSnoozeWaker, wakeOnce } from './waker.ts';
+export { addNote, assign, linkTicket, readNotes } from './annotate.ts';
 export {
   annotations,
   assigneeBody,
-  deadLetterGroup,
   deadLetterGroupDetail,
   deadLetterGroups,
   deadLetterNote,
   deadLetterNotes,
   fixedInBody,
-  type GroupSort,
   groupSorts,
   noteBody,
   reclassification,
@@ -26,3 +15,10 @@ export {
   ticketBody,
   wakeBody,
 } from './contract.ts';
+export { markFixed } from './fixed-in.ts';
+export { listGroups } from './list-groups.ts';
+export { beginReclassification, previewReclassification } from './reclassify.ts';
+export { resolveFingerprint, showGroup } from './show-group.ts';
+export { snooze, wake } from './snooze.ts';
+export type { Subject } from './subject.ts';
+export { openSnoozeWaker, wakeOnce } from './waker.ts';

@@ -66,7 +66,7 @@ function explained(db: Database): { db: Database; plans: Node[] } {
   const query = through(db);
   const transaction: Database['transaction'] = (work, options) =>
     db.transaction((tx) => work({ ...tx, query: through(tx) }), options);
-  return { db: { ...db, query, transaction } as Database, plans };
+  return { db: { ...db, query, transaction }, plans };
 }
 
 function nodesOf(node: Node): Node[] {

@@ -27,9 +27,12 @@ export async function repairProof(
   const lease = openLease(db, { name: 'proof-repair', holder: randomUUID(), ttlMs: longestMs });
   if (!(await lease.hold())) throw refuse('in_progress');
   await audit(tx, { actor, action: 'dlq.proof_repaired', targetType: 'dead_letters', targetId: 'proof', reason });
-  tx.afterCommit(() => {
-    void sweep()
-      .finally(() => lease.resign())
-      .catch(onError);
-  });
+  const repair = async () => {
+    try {
+      await sweep();
+    } finally {
+      await lease.resign();
+    }
+  };
+  tx.afterCommit(() => void repair().catch(onError));
 }

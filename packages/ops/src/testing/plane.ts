@@ -76,6 +76,7 @@ const shortTimes = {
   dispatchPollMs: 20,
   sweepEveryMs: 100,
   stopWithinMs: 2_000,
+  probeEveryMs: 0,
 };
 
 async function migrate(url: string): Promise<void> {
