@@ -3,7 +3,7 @@ import type { Metrics } from '../metrics/index.ts';
 import type { Database, Tx } from '../postgres/index.ts';
 import { type CanaryVerdict, judgeCanary } from './canary.ts';
 import { chooseCanary, readCanaryItems, readVersions, tellGroups, usualTime } from './engine-canary.ts';
-import { hasItems, nextItems, noteFingerprints, readRunFacts, type RunFacts, settleStrays } from './item-queries.ts';
+import { isAnyOut, nextItems, noteFingerprints, readRunFacts, type RunFacts, settleStrays } from './item-queries.ts';
 import { admit, type CanaryRecord, changeRedrive, lockAdmissions, lockRedrive, type Redrive } from './queries.ts';
 import { type Pace, pace, type PaceDeps } from './pace.ts';
 import { judgeRun, type Stop } from './stop-rule.ts';
@@ -62,7 +62,7 @@ export async function admitNext(db: Database, id: string): Promise<{ more: boole
 
 async function sendCanary(tx: Tx, redrive: Redrive, deps: AdvanceDeps, careful: boolean): Promise<Step> {
   const picked = await chooseCanary(tx, redrive, redrive.options.canary?.size ?? 1);
-  if (picked.length === 0) return finish(tx, redrive);
+  if (picked.length === 0) return finish(tx, redrive, deps);
   const { sent, skipped } = await takeItems(tx, picked, { redrive, isCanary: true, careful }, deps);
   count(tx, deps, sent, skipped);
   const withinMs = Math.max(deps.canaryWithinMs, 5 * (await usualTime(tx, picked)));
@@ -111,19 +111,21 @@ async function endCanary(tx: Tx, redrive: Redrive, canary: CanaryRecord, judged:
 
 async function run(tx: Tx, redrive: Redrive, deps: AdvanceDeps, careful: boolean): Promise<Step> {
   const { id, options } = redrive;
-  const facts = await readRunFacts(tx, { redriveId: id, window: deps.limits.window, since: redrive.judged_from });
+  // While fewer were ever taken than may be out, only whether any is out needs to be counted.
+  const window = redrive.rate.taken + deps.batch <= deps.limits.window ? 1 : deps.limits.window;
+  const facts = await readRunFacts(tx, { redriveId: id, window, since: redrive.judged_from });
   if (facts.newFingerprints.length > 0) await noteFingerprints(tx, id, facts.newFingerprints);
   const outcomes = facts.verdicts.map(({ outcome }) => outcome);
   const stop = judgeRun(outcomes, facts.newFingerprints, options.stop_when);
   if (stop) return halt(tx, redrive, stop, deps);
   const paced = await pace(tx, redrive, facts, deps);
-  const items = paced.count > 0 ? await nextItems(tx, id, paced.count) : [];
-  if (items.length === 0) return rest(tx, redrive, facts, paced);
+  const items = paced.count > 0 ? await nextItems(tx, id, redrive.rate.last, paced.count) : [];
+  if (items.length === 0) return rest(tx, redrive, facts, paced, deps);
   const { sent, skipped } = await takeItems(tx, items, { redrive, isCanary: false, careful }, deps);
   count(tx, deps, sent, skipped);
   await changeRedrive(tx, id, {
     ...(paced.canary && { canary: paced.canary }),
-    rate: { ...redrive.rate, ...paced.rate, taken: redrive.rate.taken + items.length },
+    rate: { ...redrive.rate, ...paced.rate, taken: redrive.rate.taken + items.length, last: items.at(-1)?.ord ?? 0 },
     due: paced.dueAfter(items.length),
   });
   return { more: paced.rate.effective === null, hasTaken: true };
@@ -136,10 +138,10 @@ async function halt(tx: Tx, redrive: Redrive, stop: Stop, deps: AdvanceDeps): Pr
 }
 
 /** Nothing to send now: keeps what was decided of the rate, or ends the redrive when nothing is left. */
-async function rest(tx: Tx, redrive: Redrive, { backlog }: RunFacts, paced: Pace): Promise<Step> {
-  const hasMore = await hasItems(tx, redrive.id, 'planned');
-  if (!hasMore && backlog > 0) await settleStrays(tx, redrive.id, 1_000);
-  if (!hasMore && !(await hasItems(tx, redrive.id, 'enqueued'))) return finish(tx, redrive);
+async function rest(tx: Tx, redrive: Redrive, { backlog }: RunFacts, paced: Pace, deps: AdvanceDeps): Promise<Step> {
+  const [next] = await nextItems(tx, redrive.id, redrive.rate.last, 1);
+  if (!next && backlog > 0) await settleStrays(tx, redrive.id, 1_000);
+  if (!next && !(await isAnyOut(tx, redrive.id))) return finish(tx, redrive, deps);
   const isOld =
     paced.rate.limited_by !== redrive.rate.limited_by || paced.rate.governed_at !== redrive.rate.governed_at;
   if (isOld || paced.canary) {
@@ -151,8 +153,9 @@ async function rest(tx: Tx, redrive: Redrive, { backlog }: RunFacts, paced: Pace
   return { more: paced.canary !== undefined };
 }
 
-async function finish(tx: Tx, redrive: Redrive): Promise<Step> {
-  await changeRedrive(tx, redrive.id, { state: 'done' });
+async function finish(tx: Tx, { id, included }: Redrive, { log }: AdvanceDeps): Promise<Step> {
+  await changeRedrive(tx, id, { state: 'done' });
+  tx.afterCommit(() => log.info('redrive_finished', { redrive_id: id, state: 'done', items: included }));
   return idle;
 }
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { judgeCanary, pickCanary } from './canary.ts';
 
-const items = (strata: string) => [...strata].map((stratum, at) => ({ ord: at + 1, stratum }));
+const items = (strata: string) => Array.from(strata, (stratum, at) => ({ ord: at + 1, stratum }));
 const ords = (picked: { ord: number }[]) => picked.map(({ ord }) => ord);
 
 describe('the pick of a canary', () => {

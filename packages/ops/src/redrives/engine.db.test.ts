@@ -34,7 +34,13 @@ describe('a redrive', () => {
     const ended = await opened.ended(id);
     expect(await opened.effects()).toEqual(once(1, 30));
     expect(ended.progress).toEqual({
-      ...{ total: 30, planned: 0, enqueued: 0, succeeded: 30, failed: 0, skipped: 0, cancelled: 0 },
+      total: 30,
+      planned: 0,
+      enqueued: 0,
+      succeeded: 30,
+      failed: 0,
+      skipped: 0,
+      cancelled: 0,
     });
     expect(ended.canary).toMatchObject({ picked: 5, verdict: 'passed', versions: ['0.0.0'] });
     const { rows } = await opened.db.query(
@@ -53,9 +59,7 @@ describe('a redrive', () => {
   it('says how many of its items failed, and ends all the same', async () => {
     opened = await openRedrives();
     await bury(opened, 20);
-    await opened.work(async (job: Job<{ n: number }>) =>
-      job.payload.n === 7 ? giveUp(new Error('no')) : effect(job as never),
-    );
+    await opened.work(async (job: Job<{ n: number }>) => (job.payload.n === 7 ? giveUp(new Error('no')) : effect(job)));
     await opened.plane.start(opened.engine());
     const id = await started({ stop_when: { success_below: 0, new_fingerprint: false } });
     expect((await opened.ended(id)).progress).toMatchObject({ succeeded: 19, failed: 1 });
@@ -67,7 +71,7 @@ describe('a redrive', () => {
     const queues: string[] = [];
     await opened.work(async (job: Job<{ n: number }>) => {
       queues.push(job.queue);
-      return effect(job as never);
+      return effect(job);
     });
     await opened.plane.start(opened.engine());
     const id = await started({ target_queue: 'other' });
@@ -167,6 +171,11 @@ describe('a redrive', () => {
   });
 });
 
+function canaryOf(size: number, min_success: number, then: number[]) {
+  // oxlint-disable-next-line unicorn/no-thenable -- a list of numbers
+  return { size, min_success, then };
+}
+
 describe('a canary', () => {
   /** Fails with an error that no letter has, from this letter on. */
   const failing: JobHandler<{ n: number }> = async () => giveUp(new TypeError('cannot read the template'));
@@ -176,7 +185,7 @@ describe('a canary', () => {
     await bury(opened, 40);
     await opened.work(failing);
     await opened.plane.start(opened.engine());
-    const id = await started({ canary: { size: 5, min_success: 0, then: [1] } });
+    const id = await started({ canary: canaryOf(5, 0, [1]) });
     const stopped = await opened.ended(id, 'stopped');
     expect(stopped).toMatchObject({
       canary: { picked: 5, verdict: 'failed' },
@@ -197,7 +206,7 @@ describe('a canary', () => {
       insert into ops.dead_letter_group (fingerprint, title, error_type, message, first_seen, last_seen)
       values ('v1_known', 'Error: no', 'Error', 'no', now(), now())`);
     await opened.plane.start(opened.engine({ canaryWithinMs: 100 }));
-    const id = await started({ canary: { size: 3, min_success: 1, then: [0.5, 1] } });
+    const id = await started({ canary: canaryOf(3, 1, [0.5, 1]) });
     expect(await opened.ended(id, 'stopped')).toMatchObject({
       canary: { picked: 3, verdict: 'inconclusive' },
       stopped_because: { rule: 'canary_inconclusive' },
@@ -219,11 +228,11 @@ describe('a canary', () => {
     await bury(opened, 400);
     await opened.db.query(sql`update ops.dead_letter_queue set fingerprint = 'v1_' || (payload ->> 'n')`);
     await opened.work(async (job: Job<{ n: number }>) =>
-      job.payload.n > 5 && job.payload.n < 395 ? giveUp(Object.assign(new Error('no'))) : effect(job as never),
+      job.payload.n > 5 && job.payload.n < 395 ? giveUp(new Error('no')) : effect(job),
     );
     await opened.plane.start(opened.engine());
     const id = await started({
-      canary: { size: 2, min_success: 1, then: [0.1, 1] },
+      canary: canaryOf(2, 1, [0.1, 1]),
       stop_when: { success_below: 0.9, new_fingerprint: false },
     });
     const stopped = await opened.ended(id, 'stopped');
@@ -254,7 +263,11 @@ describe('a running redrive', () => {
     await opened.write((tx) => acknowledgeRedrive(tx, { id, actor: ana }));
     expect((await opened.read(id)).acknowledged_by).toEqual({ id: 'bo', name: 'Bo' });
     expect(await opened.audits(id)).toEqual([
-      ...['redrive.planned', 'redrive.started', 'redrive.paused', 'redrive.rate_changed', 'redrive.resumed'],
+      'redrive.planned',
+      'redrive.started',
+      'redrive.paused',
+      'redrive.rate_changed',
+      'redrive.resumed',
       'redrive.acknowledged',
     ]);
     await expect(opened.write((tx) => pauseRedrive(tx, { id, actor: ana }))).rejects.toMatchObject({

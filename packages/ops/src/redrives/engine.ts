@@ -5,6 +5,7 @@ import type { RedisQueues } from '../queues/index.ts';
 import { admitNext, advance, type AdvanceDeps } from './advance.ts';
 import type { RedriveState } from './contract.ts';
 import { type GovernorLimits, governorLimits } from './governor.ts';
+import type { RedriveHost } from './plan.ts';
 import { expirePlans, planNext, type PlannerDeps } from './planner.ts';
 import { countProgress, readActive } from './queries.ts';
 import { unwind } from './unwind.ts';
@@ -22,6 +23,10 @@ export interface RedriveEngineOptions extends PlannerDeps, Pick<AdvanceDeps, 'fa
   /** What the governor holds to. Defaults: {@link governorLimits}. */
   readonly limits?: Partial<GovernorLimits>;
 }
+
+/** What a host may say of redrives and of the engine. */
+export type RedriveSettings = RedriveHost &
+  Pick<RedriveEngineOptions, 'everyMs' | 'batch' | 'canaryWithinMs' | 'limits'>;
 
 /**
  * Plans, sends, watches and ends redrives. One process works at a time, by lease; two, or an old one that wakes up, only take turns.

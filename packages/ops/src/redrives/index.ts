@@ -21,7 +21,7 @@ export {
   resumeRedrive,
   setRate,
 } from './control.ts';
-export { openRedriveEngine, type RedriveEngineOptions } from './engine.ts';
+export { openRedriveEngine, type RedriveEngineOptions, type RedriveSettings } from './engine.ts';
 export { governorLimits, type GovernorLimits } from './governor.ts';
 export { planRedrive, type RedriveHost } from './plan.ts';
 export { listItems, listRedrives, readRedrive } from './read.ts';

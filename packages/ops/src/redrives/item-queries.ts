@@ -9,14 +9,19 @@ export interface PlannedItem {
   readonly letter_version: number;
 }
 
-/** The next items in the order of the plan. The redrive is locked, so nobody else takes them. */
-export async function nextItems(tx: Tx, redriveId: string, limit: number): Promise<PlannedItem[]> {
+/*
+ * Items are named by their places, `ord = any (…)`, and not joined: while thousands of them change their outcome a second, what Postgres
+ * believes of the table is old, and a join planned on it may read all items for each batch.
+ */
+
+/** The next items in the order of the plan, behind `after`. The redrive is locked, so nobody else takes them. */
+export async function nextItems(tx: Tx, redriveId: string, after: number, limit: number): Promise<PlannedItem[]> {
   const { rows } = await tx.query<PlannedItem>(
     prepared(
       'redrive_next',
       sql`
         select ord, letter_id, letter_version from ops.redrive_item
-        where redrive_id = ${redriveId} and outcome = 'planned' order by ord limit ${limit}`,
+        where redrive_id = ${redriveId} and outcome = 'planned' and ord > ${after} order by ord limit ${limit}`,
     ),
   );
   return rows;
@@ -24,7 +29,7 @@ export async function nextItems(tx: Tx, redriveId: string, limit: number): Promi
 
 /** What a redrive looks at before it sends more. */
 export interface RunFacts {
-  /** Sent and undecided, counted up to the window. */
+  /** Sent and undecided, counted up to `window`. */
   readonly backlog: number;
   /** The last verdicts, newest first. */
   readonly verdicts: readonly { outcome: 'succeeded' | 'failed'; at: string }[];
@@ -85,14 +90,15 @@ export async function markSent(
   isCanary: boolean,
 ): Promise<void> {
   if (items.length === 0) return;
+  const ords = items.map(({ ord }) => ord);
   await tx.query(
     prepared(
       'redrive_sent',
       sql`
-        update ops.redrive_item i
-        set outcome = 'enqueued', generation = s.generation, enqueued_at = clock_timestamp(), is_canary = ${isCanary}
-        from unnest(${items.map(({ ord }) => ord)}::bigint[], ${items.map(({ generation }) => generation)}::int[]) as s(ord, generation)
-        where i.redrive_id = ${redriveId} and i.ord = s.ord`,
+        update ops.redrive_item
+        set outcome = 'enqueued', enqueued_at = clock_timestamp(), is_canary = ${isCanary},
+            generation = (${items.map(({ generation }) => generation)}::int[])[array_position(${ords}::bigint[], ord)]
+        where redrive_id = ${redriveId} and ord = any (${ords}::bigint[])`,
     ),
   );
 }
@@ -116,13 +122,11 @@ export async function markSkipped(tx: Tx, redriveId: string, ords: readonly numb
   await tx.query(sql`
     update ops.redrive_item i
     set outcome = 'skipped', decided_at = clock_timestamp(),
-        why = case when d.id is null then 'removed_by_retention' when d.state = 'retrying' then 'already_retrying'
-                   when d.version = i.letter_version then 'not_retryable' when d.resolved then 'already_resolved'
-                   else 'version_changed' end
-    from unnest(${ords}::bigint[]) as s(ord)
-    join ops.redrive_item seen on seen.redrive_id = ${redriveId} and seen.ord = s.ord
-    left join ops.dead_letter_queue d on d.id = seen.letter_id
-    where i.redrive_id = ${redriveId} and i.ord = s.ord`);
+        why = coalesce((
+          select case when d.state = 'retrying' then 'already_retrying' when d.version = i.letter_version then 'not_retryable'
+                      when d.resolved then 'already_resolved' else 'version_changed' end
+          from ops.dead_letter_queue d where d.id = i.letter_id), 'removed_by_retention')
+    where redrive_id = ${redriveId} and ord = any (${ords}::bigint[])`);
 }
 
 export async function skipBecause(tx: Tx, redriveId: string, ords: readonly number[], why: string): Promise<void> {
@@ -158,15 +162,15 @@ export async function pastSafeWindow(
 export async function cancelItems(tx: Tx, redriveId: string, limit: number): Promise<number> {
   const { rowCount } = await tx.query(sql`
     update ops.redrive_item set outcome = 'cancelled', decided_at = clock_timestamp()
-    where redrive_id = ${redriveId} and ord in (
-      select ord from ops.redrive_item where redrive_id = ${redriveId} and outcome = 'planned' order by ord limit ${limit})`);
+    where redrive_id = ${redriveId} and ord = any (array (
+      select ord from ops.redrive_item where redrive_id = ${redriveId} and outcome = 'planned' order by ord limit ${limit}))`);
   return rowCount;
 }
 
-/** Whether items of an outcome are left. */
-export async function hasItems(db: Queryable, redriveId: string, outcome: 'planned' | 'enqueued'): Promise<boolean> {
+/** Whether any item is out. */
+export async function isAnyOut(db: Queryable, redriveId: string): Promise<boolean> {
   const { rows } = await db.query<{ there: boolean }>(sql`
-    select exists (select from ops.redrive_item where redrive_id = ${redriveId} and outcome = ${outcome}) as there`);
+    select exists (select from ops.redrive_item where redrive_id = ${redriveId} and outcome = 'enqueued') as there`);
   return rows[0]?.there ?? false;
 }
 
@@ -202,26 +206,31 @@ export async function recallItems(
       from taken t where d.id = t.dlq_id and d.generation = t.generation and d.state = 'retrying'),
     cancelled as (
       update ops.redrive_item i set outcome = 'cancelled', why = 'recalled', decided_at = clock_timestamp()
-      from taken t where i.redrive_id = ${redriveId} and i.ord = t.ord)
+      where i.redrive_id = ${redriveId} and i.ord = any (array (select ord from taken)))
     select coalesce((select jsonb_agg(jsonb_build_object('run_key', run_key, 'queue', queue)) from taken), '[]') as recalled,
            (select max(ord) from sent) as last`);
   return rows[0] ?? { recalled: [], last: null };
 }
 
 /**
- * Decides items that were sent and whose runs ended without telling them: a run that retention or a hand removed. Answers how many.
+ * Decides items that were sent and whose runs ended without telling them: a run that retention or a hand removed. Looks at the first
+ * `limit` that are out.
  */
-export async function settleStrays(tx: Tx, redriveId: string, limit: number): Promise<number> {
-  const { rowCount } = await tx.query(sql`
-    update ops.redrive_item i
-    set outcome = case when s.state = 'done' then 'succeeded' else 'failed' end, decided_at = clock_timestamp(),
-        why = case when s.state is null then 'run_removed' else 'run_' || s.state end
+export async function settleStrays(tx: Tx, redriveId: string, limit: number): Promise<void> {
+  const { rows } = await tx.query<{ ord: number; state: string | null }>(sql`
+    select i.ord, (select r.state from ops.job_run r where r.run_key = 'dlq-' || i.letter_id || '-r' || i.generation) as state
     from (
-      select i.ord, r.state from (
-        select ord, letter_id, generation from ops.redrive_item
-        where redrive_id = ${redriveId} and outcome = 'enqueued' order by ord limit ${limit}) i
-      left join ops.job_run r on r.run_key = 'dlq-' || i.letter_id || '-r' || i.generation
-      where r.state is distinct from 'enqueued') s
-    where i.redrive_id = ${redriveId} and i.ord = s.ord and i.outcome = 'enqueued'`);
-  return rowCount;
+      select ord, letter_id, generation from ops.redrive_item
+      where redrive_id = ${redriveId} and outcome = 'enqueued' order by ord limit ${limit}) i`);
+  const ended = Map.groupBy(
+    rows.filter(({ state }) => state !== 'enqueued'),
+    ({ state }) => state,
+  );
+  for (const [state, items] of ended) {
+    await tx.query(sql`
+      update ops.redrive_item
+      set outcome = ${state === 'done' ? 'succeeded' : 'failed'}, decided_at = clock_timestamp(),
+          why = ${state === null ? 'run_removed' : `run_${state}`}
+      where redrive_id = ${redriveId} and ord = any (${items.map(({ ord }) => ord)}::bigint[]) and outcome = 'enqueued'`);
+  }
 }

@@ -16,7 +16,7 @@ export interface Pace {
   /** Items that may go out now. */
   readonly count: number;
   readonly dueAfter: (taken: number) => Date;
-  readonly rate: Omit<Redrive['rate'], 'taken' | 'asked'>;
+  readonly rate: Omit<Redrive['rate'], 'taken' | 'last' | 'asked'>;
   /** The ramp, when it has gone on a stage. */
   readonly canary: CanaryRecord | undefined;
 }

@@ -34,7 +34,7 @@ export const plannedAtOnce = 10_000;
 
 /**
  * Plans a redrive: freezes the set of letters, and changes none. Above 10,000 letters the answer's state is `planning`, and the engine
- * goes on. Throws refusal `filter_invalid`, `filter_too_wide` or `validation_failed`.
+ * goes on. Throws refusal `filter_invalid`, `filter_too_wide`, `filter_too_slow` or `validation_failed`.
  */
 export async function planRedrive(
   tx: Tx,
@@ -114,7 +114,7 @@ async function finishPlan(tx: Tx, planning: Planning): Promise<boolean> {
         plan_hash = ${await planHash(tx, { redriveId: id, action, options })}, frozen_at = clock_timestamp(),
         expires_at = clock_timestamp() + ${plannedForMinutes} * interval '1 minute', destinations = ${destinations}::text[],
         fingerprints = ${fingerprints}::text[], progress = ${JSON.stringify(progress)}::jsonb,
-        rate = ${JSON.stringify({ asked: options.rate, effective: null, limited_by: null, share: 1, governed_at: 0, taken: 0 })}::jsonb
+        rate = ${JSON.stringify({ asked: options.rate, effective: null, limited_by: null, share: 1, governed_at: 0, taken: 0, last: 0 })}::jsonb
     where id = ${id} and state = 'planning'`);
   return rowCount === 1;
 }
@@ -183,8 +183,19 @@ function settled(filter: Filter, actor: Actor): Filter {
   return absolute(filterOf(terms), new Date());
 }
 
+/** Longest look for the letters of a filter, in ms: as for a list. */
+const countWithinMs = 2_000;
+
 async function countUpTo(tx: Tx, condition: Sql, limit: number): Promise<number> {
-  const { rows } = await tx.query<{ letters: number }>(sql`
-    select count(*)::int as letters from (select from ops.dead_letter_queue d where ${condition} limit ${limit}) some_letters`);
-  return rows[0]?.letters ?? 0;
+  const { rows: settings } = await tx.query<{ timeout: string }>(sql`
+    select current_setting('statement_timeout') as timeout, set_config('statement_timeout', ${`${countWithinMs}ms`}, true)`);
+  try {
+    const { rows } = await tx.query<{ letters: number }>(sql`
+      select count(*)::int as letters from (select from ops.dead_letter_queue d where ${condition} limit ${limit}) some_letters`);
+    await tx.query(sql`select set_config('statement_timeout', ${settings[0]?.timeout ?? '0'}, true)`);
+    return rows[0]?.letters ?? 0;
+  } catch (error) {
+    if ((error as { code?: unknown } | null)?.code !== '57014') throw error;
+    throw refuse('filter_too_slow', { limit_ms: countWithinMs, hint: 'name a queue or fp, state:open, or failed:>=…' });
+  }
 }

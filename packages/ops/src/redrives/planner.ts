@@ -21,6 +21,8 @@ export async function planNext(deps: PlannerDeps): Promise<{ more: boolean }> {
   if (id === undefined) return { more: false };
   try {
     await db.transaction((tx) => lockedPlan(deps, tx, id), { statementTimeoutMs: freezeWithinMs });
+    // So many new rows change what is a good plan for the statements to come.
+    await db.query(sql`analyze ops.redrive_item`);
   } catch (error) {
     if (error instanceof PlanGone) return { more: true };
     if (databaseFailure(error) !== undefined) throw error;
@@ -55,8 +57,8 @@ export async function expirePlans(db: Database): Promise<{ more: boolean }> {
     update ops.redrive set state = 'expired', version = version + 1, ended_at = clock_timestamp()
     where state = 'planned' and expires_at <= clock_timestamp()`);
   const { rowCount } = await db.query(sql`
-    delete from ops.redrive_item where (redrive_id, ord) in (
-      select i.redrive_id, i.ord from ops.redrive r join ops.redrive_item i on i.redrive_id = r.id
-      where r.state = 'expired' limit ${removeBatch})`);
+    delete from ops.redrive_item where ctid = any (array (
+      select i.ctid from ops.redrive r join ops.redrive_item i on i.redrive_id = r.id
+      where r.state = 'expired' limit ${removeBatch}))`);
   return { more: rowCount === removeBatch };
 }

@@ -28,6 +28,8 @@ export interface RateRecord {
   readonly governed_at: number;
   /** Items taken so far: sent or skipped. */
   readonly taken: number;
+  /** Place of the last one taken in the order of the plan; the canary is taken out of it. */
+  readonly last: number;
 }
 
 /** A redrive as operations read it. */

@@ -117,7 +117,10 @@ export interface Starting {
 async function startAs({ db }: TestPlane, id: string, { undoMs = 0, actor = ana, ...asked }: Starting) {
   const { plan_hash, included } = await readRedrive(db, id);
   const ask = {
-    ...{ plan_hash: plan_hash ?? '', confirm_count: included ?? 0, reason: 'the server is back', accept_drift: false },
+    plan_hash: plan_hash ?? '',
+    confirm_count: included ?? 0,
+    reason: 'the server is back',
+    accept_drift: false,
     ...asked,
   };
   await db.transaction((tx) => startRedrive(tx, { id, ask, actor, host: { undoMs }, demand: () => {} }));
@@ -131,7 +134,12 @@ function engineOf(
 ) {
   const { db, registry, log, metrics } = plane;
   return openRedriveEngine({
-    ...{ db, registry, log, metrics, queues, host },
+    db,
+    registry,
+    log,
+    metrics,
+    queues,
+    host,
     lease: openLease(db, { name: 'redrives', holder: randomUUID(), ttlMs: 1_000 }),
     failpoint: armFailpoint(undefined),
     everyMs: 20,

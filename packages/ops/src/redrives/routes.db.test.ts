@@ -1,11 +1,10 @@
 import fastify, { type FastifyInstance } from 'fastify';
 import { afterEach, describe, expect, it } from 'vitest';
-import { redriveDetail, redriveItems, redriveList } from '../redrives/contract.ts';
-import { bury, effect, openRedrives, type Redrives } from '../redrives/redrives.fixture.ts';
-import type { AdminDeps } from './admin.ts';
-import { jsonBody } from './json-body.ts';
-import { redriveRoutes } from './redrives.ts';
-import { web } from './web.ts';
+import type { FailedSets } from '../queues/index.ts';
+import { adminRoutes, type Authorize } from '../http/index.ts';
+import { redriveDetail, redriveItems, redriveList } from './contract.ts';
+import { bury, effect, openRedrives, type Redrives } from './redrives.fixture.ts';
+import type { RedriveHost } from './index.ts';
 
 const everything = ['dlq.read', 'dlq.retry', 'dlq.edit', 'redrive.plan', 'redrive.run', 'redrive.approve'];
 const reason = 'as agreed in the room';
@@ -18,21 +17,18 @@ afterEach(async () => {
 });
 
 /** The redrives of the API. Headers say who asks: `x-name`, `x-lacks` (a permission), `x-factor: stale`. */
-async function open(host = { undoMs: 0 }) {
+async function open(host: RedriveHost = { undoMs: 0 }) {
   opened = await openRedrives(host);
   const { plane, queues } = opened;
-  const authorize: AdminDeps['web']['authorize'] = ({ headers }) => ({
+  const authorize: Authorize = ({ headers }) => ({
     actor: { id: String(headers['x-name'] ?? 'ana'), name: String(headers['x-name'] ?? 'Ana'), via: 'http' },
     permissions: new Set(everything.filter((permission) => permission !== headers['x-lacks'])),
     secondFactorAt: new Date(headers['x-factor'] === 'stale' ? 0 : Date.now()),
   });
-  const deps = { ...plane, queues, redrives: host, web: { log: plane.log, metrics: plane.metrics, authorize } };
+  const { log, metrics } = plane;
+  const unused = { failedSets: {} as FailedSets, sweep: async () => {} };
   app = fastify();
-  await app.register(async (inner) => {
-    jsonBody(inner);
-    web(inner, deps.web);
-    redriveRoutes(inner, deps as never);
-  });
+  await app.register(adminRoutes({ ...plane, ...unused, queues, redrives: host, web: { log, metrics, authorize } }));
   let key = 0;
   return async (
     method: 'GET' | 'POST' | 'PUT',
@@ -136,6 +132,7 @@ describe('the redrives of the API', () => {
     ['an empty filter', { filter: '' }, 'filter_too_wide'],
     ['a filter that is none', { filter: 'queue:mail colour:red' }, 'filter_invalid'],
     ['a rate that is none', { filter: 'queue:mail', options: { rate: 501 } }, 'validation_failed'],
+    // oxlint-disable-next-line unicorn/no-thenable -- a list of numbers
     ['a ramp that does not end', { filter: 'queue:mail', options: { canary: { then: [0.5] } } }, 'validation_failed'],
     ['a patch', { filter: 'queue:mail', options: { patch: [] } }, 'validation_failed'],
   ])('refuse a plan with %s', async (_what, part, code) => {
@@ -174,7 +171,7 @@ describe('the redrives of the API', () => {
   });
 
   it('need a second person where the plan is large', async () => {
-    const call = await open({ undoMs: 0, approvalAbove: 2 } as never);
+    const call = await open({ undoMs: 0, approvalAbove: 2 });
     await bury(opened, 3);
     const { body } = await call('POST', '', ask);
     expect((await call('POST', `/${body.id}/start`, consent(body))).body).toMatchObject({

@@ -1,8 +1,8 @@
 import { type Logger, runWithContext } from '../logging/index.ts';
 import type { Database, Tx } from '../postgres/index.ts';
 import type { RedisQueues } from '../queues/index.ts';
-import { cancelItems, hasItems, recallItems, type Recalled, settleStrays } from './item-queries.ts';
-import { changeRedrive, lockRedrive } from './queries.ts';
+import { cancelItems, isAnyOut, recallItems, type Recalled, settleStrays } from './item-queries.ts';
+import { changeRedrive, lockRedrive, type Redrive } from './queries.ts';
 
 export interface UnwindDeps {
   readonly db: Database;
@@ -15,21 +15,30 @@ const recallBatch = 500;
 
 /** One step of an abort: cancels what was not sent, takes back what has not begun if that was asked, and ends when all is decided. */
 export async function unwind(deps: UnwindDeps, id: string): Promise<{ more: boolean }> {
-  const { recalled, more } = await deps.db.transaction(async (tx) => {
+  const { recalled, more } = await deps.db.transaction(async (tx): Promise<Unwound> => {
     const redrive = await lockRedrive(tx, id);
     if (redrive?.state !== 'aborting') return { recalled: [], more: false };
-    return runWithContext({ correlationId: redrive.correlation_id }, () => unwindOnce(tx, id, redrive.recall));
+    return runWithContext({ correlationId: redrive.correlation_id }, () => unwindOnce(tx, deps, redrive));
   });
   await forget(deps, recalled);
   return { more };
 }
 
-async function unwindOnce(tx: Tx, id: string, recall: boolean): Promise<{ recalled: Recalled[]; more: boolean }> {
+interface Unwound {
+  readonly recalled: Recalled[];
+  readonly more: boolean;
+}
+
+async function unwindOnce(tx: Tx, { log }: UnwindDeps, { id, recall, included }: Redrive): Promise<Unwound> {
   if ((await cancelItems(tx, id, cancelBatch)) > 0) return { recalled: [], more: true };
   const recalled = recall ? await recallAll(tx, id) : [];
   await settleStrays(tx, id, 1_000);
-  if (!(await hasItems(tx, id, 'enqueued'))) await changeRedrive(tx, id, { state: 'aborted', recall: false });
-  else if (recall) await changeRedrive(tx, id, { recall: false });
+  if (await isAnyOut(tx, id)) {
+    if (recall) await changeRedrive(tx, id, { recall: false });
+    return { recalled, more: false };
+  }
+  await changeRedrive(tx, id, { state: 'aborted', recall: false });
+  tx.afterCommit(() => log.info('redrive_finished', { redrive_id: id, state: 'aborted', items: included }));
   return { recalled, more: false };
 }
 
