@@ -1,8 +1,9 @@
-import { type Job as BullJob, Queue, Worker } from 'bullmq';
+import { type Job as BullJob, Queue, UnrecoverableError, Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { withDeadline } from '../redis/index.ts';
 import { inspectRedis, type RedisInspection } from './bullmq-inspection.ts';
 import type { Envelope } from './envelope.ts';
+import { withoutStack } from './failure.ts';
 import type { QueueRegistry } from './registry.ts';
 
 /** Everything this library knows of BullMQ's options, states and keys is in this file and in `bullmq-inspection.ts`. */
@@ -119,6 +120,15 @@ function jobOptions(job: Handover) {
     removeOnComplete: true,
     removeOnFail: false,
   };
+}
+
+/**
+ * What BullMQ is told of a job whose death Postgres has captured: it fails, and leaves Redis in that step, so that nobody has to sweep it.
+ * A child of a flow stays: its removal would change its parent.
+ */
+export function failForGood(job: BullJob<unknown>, message: string): UnrecoverableError {
+  if (!job.parentKey) job.opts.removeOnFail = true;
+  return withoutStack(() => new UnrecoverableError(message));
 }
 
 /** Thrown to BullMQ for an attempt that will be tried again after `delayMs`. */

@@ -53,10 +53,21 @@ function ownFingerprint(error: Error | undefined): { fingerprint?: string } {
 
 /** The evidence as an error again, for the log. */
 export function asError(failure: Failure): Error {
-  const error = new Error(failure.message);
+  const error = withoutStack(() => new Error(failure.message));
   error.name = failure.type;
   error.stack = failure.stack;
   return error;
+}
+
+/** Makes an error that nobody asks where it was made: walking the stack is most of what an error costs. */
+export function withoutStack<E extends Error>(make: () => E): E {
+  const limit = Error.stackTraceLimit;
+  Error.stackTraceLimit = 0;
+  try {
+    return make();
+  } finally {
+    Error.stackTraceLimit = limit;
+  }
 }
 
 function classify(thrown: unknown): FailureClass {

@@ -1,5 +1,6 @@
 import { UnrecoverableError } from 'bullmq';
 import { type Delivery, finished, putBack } from './attempt.ts';
+import { failForGood } from './bullmq.ts';
 import type { Failure } from './failure.ts';
 import type { NoStart } from './start.ts';
 import { infrastructurePauseMs } from './verdict.ts';
@@ -13,7 +14,7 @@ export async function refuseStart(why: NoStart, delivery: Delivery): Promise<unk
     case 'done':
       return finished;
     case 'dead':
-      throw new UnrecoverableError('the run is dead already');
+      throw failForGood(delivery.job, 'the run is dead already');
     case 'unknown':
       throw new UnrecoverableError('orphaned: Postgres knows no run with this key');
     case 'suspect_waits':
@@ -34,7 +35,13 @@ const crashLoop: Failure = {
   code: null,
 };
 
-async function buryCrashLoop({ envelope, queue, deps }: Delivery): Promise<never> {
-  await deps.deaths.bury({ runKey: envelope.run, queue: queue.name, cause: 'crash_loop', failure: crashLoop });
-  throw new UnrecoverableError(`crash_loop: ${crashLoop.message}`);
+async function buryCrashLoop({ job, envelope, queue, deps }: Delivery): Promise<never> {
+  const death = await deps.deaths.bury({
+    runKey: envelope.run,
+    queue: queue.name,
+    cause: 'crash_loop',
+    failure: crashLoop,
+  });
+  const message = `crash_loop: ${crashLoop.message}`;
+  throw death ? failForGood(job, message) : new UnrecoverableError(message);
 }
