@@ -43,7 +43,7 @@ function replacesWhole(patch: readonly Operation[]): boolean {
 }
 
 function readExactly(text: string | null, patch: readonly Operation[]): unknown {
-  if (text === null) {
+  if (text === null || !isJson(text)) {
     if (replacesWhole(patch)) return null;
     throw refuse('patch_failed', { why: 'the payload is not JSON: replace it whole, with path ""' });
   }
@@ -52,6 +52,16 @@ function readExactly(text: string | null, patch: readonly Operation[]): unknown 
   throw refuse('patch_failed', {
     why: 'the payload holds numbers that would lose digits: replace it whole, with path ""',
   });
+}
+
+/** A captured text is what the job carried, whatever that was. */
+export function isJson(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** Whether writing the value again gives every number of the text. */

@@ -153,6 +153,18 @@ describe('a retry with an edited payload', () => {
     const { retry, letter } = await openDead();
     await expect(retry(letter.id, ask)).rejects.toMatchObject(refusal);
   });
+
+  it('is needed where the payload is no JSON, and replaces it whole', async () => {
+    const { plane, retry, letter, state, letterOf } = await openDead();
+    await plane.db.query(sql`update ops.dead_letter_payload set body = '{"n":', sha256 = repeat('a', 64)`);
+    await plane.db.query(sql`update ops.dead_letter_queue set payload = null`);
+    const ask = { reason: 'it was cut', expectedSha256: 'a'.repeat(64) };
+    await expect(retry(letter.id)).rejects.toMatchObject({ code: 'payload_invalid' });
+    await expect(retry(letter.id, { ...ask, patch })).rejects.toMatchObject({ code: 'patch_failed' });
+    state.broken = false;
+    await retry(letter.id, { ...ask, patch: [{ op: 'replace', path: '', value: { n: 3 } }] });
+    await letterOf('task-1', 'resolved');
+  });
 });
 
 describe('a kind that does harm when it is repeated', () => {

@@ -4,7 +4,7 @@ import { sql, type Tx } from '../postgres/index.ts';
 import { type JobKind, type QueueRegistry, sha256 } from '../queues/index.ts';
 import { refuse } from '../refusals/index.ts';
 import { claimLetters } from './claim.ts';
-import { type Edited, editPayload } from './edit.ts';
+import { type Edited, editPayload, isJson } from './edit.ts';
 import { conflictOf, type Letter, readLetter } from './letter.ts';
 
 /** What a retry may ask; all of it is optional. */
@@ -136,7 +136,8 @@ function refuseHarm(letter: Letter, ask: RetryRequest, kind: JobKind, now: Date)
 
 /** A payload that no job can carry must be replaced first. */
 function withPayload(letter: Letter): undefined {
-  if (letter.payload?.encoding === 'json') return undefined;
+  const { encoding, body } = letter.payload ?? {};
+  if (encoding === 'json' && body && isJson(body)) return undefined;
   const faults = [{ at: 'payload', message: 'was not kept as JSON: retry with a patch that replaces it whole' }];
   throw refuse('payload_invalid', { faults });
 }
