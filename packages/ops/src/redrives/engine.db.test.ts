@@ -193,10 +193,6 @@ describe('a canary', () => {
       new_fingerprints: [expect.stringMatching(/^v1_/)],
     });
     expect(await sentItems(id)).toBeLessThanOrEqual(5);
-    const { rows } = await opened.db.query<{ verdict: string; redrive: string }>(sql`
-      select last_canary ->> 'verdict' as verdict, last_canary ->> 'redrive_id' as redrive from ops.dead_letter_group
-      where fingerprint = 'v1_known'`);
-    expect(rows).toEqual([]);
   });
 
   it('without outcomes in its time is inconclusive, and a person may overrule it', async () => {
@@ -328,7 +324,7 @@ describe('the engine', () => {
     const free = { hold: async () => true, resign: async () => {} };
     for (let at = 0; at < 3; at += 1) await opened.plane.start(opened.engine({ lease: free, batch: 7 }));
     const id = await started();
-    await opened.ended(id);
+    expect((await opened.ended(id)).progress).toMatchObject({ succeeded: 300, skipped: 0 });
     expect(await opened.effects()).toEqual(once(1, 300));
     const { rows } = await opened.db.query(sql`select max(generation)::int as most from ops.dead_letter_queue`);
     expect(rows).toEqual([{ most: 1 }]);
