@@ -124,6 +124,12 @@ describe('the OpenAPI document', () => {
     expect(needs(true).toSorted()).toEqual([
       'post /api/v1/admin/providers',
       'post /api/v1/admin/providers/{id}/adjustments',
+      'post /api/v1/admin/queues/dlq/groups/reclassify',
+      'post /api/v1/admin/queues/dlq/groups/{fp}/notes',
+      'post /api/v1/admin/queues/dlq/proof/repair',
+      'post /api/v1/admin/queues/dlq/{id}/notes',
+      'post /api/v1/admin/redrives/{id}/start',
+      'post /api/v1/admin/views',
       'post /api/v1/provider/deposits',
     ]);
     expect(needs(false)).toContain('post /api/v1/leads');
