@@ -71,6 +71,7 @@ export async function openStage(): Promise<Stage> {
       LEASE_MS: '2000',
       RECONCILE_AFTER_MS: '1500',
       RECONCILE_EVERY_MS: '500',
+      PROBE_EVERY_MS: '0',
     }),
     async close({ keepDirectory }) {
       redis.disconnect();

@@ -16,6 +16,10 @@ export const notYet: Readonly<Record<string, string>> = {
   'jobs_dead_lettered_total{reason="removed"}': 'nobody can remove a job yet',
   'jobs_dead_lettered_total{reason="start_limit"}': 'takes as many starts as no outage here is long',
   'jobs_dead_lettered_total{reason="parent_failed"}': 'no job has a parent yet',
+  dlq_proof_gap: 'takes a death without a letter, which nothing here loses',
+  dlq_capture_errors_total: 'no job of the product has evidence that cannot be kept',
+  capture_probe_last_success_timestamp_seconds: 'a run of proofs has no probes',
+  capture_probe_failures_total: 'takes a death without a letter, which nothing here loses',
   'logs_suppressed_total{reason="serialize"}': 'no event of the product carries what cannot be written',
   'logs_suppressed_total{reason="destination"}': 'takes a full disk behind standard output',
 };

@@ -101,6 +101,7 @@ function openPlane(
     reconcileAfterMs: config.reconcileAfterMs,
     reconcileEveryMs: config.reconcileEveryMs,
     leaseMs: config.leaseMs,
+    probeEveryMs: config.probeEveryMs,
     // A stranger's Ctrl-C must end everything, Postgres included, within 10 s; a fleet has the 30 s of its platform.
     stopWithinMs: role === 'all' ? 5_000 : 25_000,
   });

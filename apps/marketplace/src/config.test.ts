@@ -43,6 +43,7 @@ describe('the configuration', () => {
       jobLockMs: 30_000,
       reconcileAfterMs: 60_000,
       reconcileEveryMs: 60_000,
+      probeEveryMs: 3_600_000,
       leaseMs: 15_000,
       nodeEnv: 'development',
     } satisfies Partial<Config>);

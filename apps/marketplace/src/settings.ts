@@ -259,6 +259,13 @@ export const settings = {
     default: '60000',
     describe: 'Milliseconds between two looks for such jobs.',
   },
+  probeEveryMs: {
+    env: 'PROBE_EVERY_MS',
+    schema: milliseconds(0),
+    default: '3600000',
+    describe:
+      'Milliseconds between two jobs of a queue that die on purpose, to show that deaths are captured; 0 for none.',
+  },
   leaseMs: {
     env: 'LEASE_MS',
     schema: milliseconds(1000),
