@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import type { FastifyInstance } from 'fastify';
 import { openSnoozeWaker } from './dead-letter-groups/index.ts';
 import { openProbe, watchProof } from './dead-letter-report/index.ts';
-import { captureDeaths, openFold, openSweeper, sweepAll } from './dead-letters/index.ts';
+import { captureDeaths, openFold, openSweeper, retainLetters, sweepAll } from './dead-letters/index.ts';
 import { type Failpoint, noFailpoints } from './failpoints/index.ts';
 import { createHealth, type Health } from './health/index.ts';
 import { adminRoutes, type Authorize } from './http/index.ts';
@@ -14,6 +14,7 @@ import { type Runnable, together } from './loops/index.ts';
 import { createMetrics, type Metrics, opsCatalogue } from './metrics/index.ts';
 import { type Database, type MigrationSet, openMigrator, sql } from './postgres/index.ts';
 import { openQueueWishes } from './queue-control/index.ts';
+import { openRedriveEngine, type RedriveSettings } from './redrives/index.ts';
 import {
   cached,
   createRegistry,
@@ -71,6 +72,8 @@ export interface OpsOptions {
   readonly sweepEveryMs?: number;
   /** Between two probes of a queue, jobs that die on purpose to show that deaths are captured, in ms; 0 for none. Default 3,600,000. */
   readonly probeEveryMs?: number;
+  /** How redrives plan and run. Every setting has a default. */
+  readonly redrives?: RedriveSettings;
   /** Called in the transaction that buries runs and captures their letters. */
   readonly onDeaths?: OnDeaths;
   /** For tests: stops the plane at a named point. Default none. */
@@ -153,7 +156,7 @@ export function openOps(options: OpsOptions): Ops {
   const common = { db, queues, registry, log, metrics, failpoint, deaths, workerId: processId };
   const sweeping = { ...common, failedSets: openFailedSets(redis, prefix) };
   const sweep = () => sweepAll(sweeping, AbortSignal.timeout(60_000));
-  const { probeEveryMs = 3_600_000 } = options;
+  const { probeEveryMs = 3_600_000, redrives = {} } = options;
   watchProof(sweeping);
   return {
     registry,
@@ -163,7 +166,7 @@ export function openOps(options: OpsOptions): Ops {
     authorize,
     overview,
     migrate: async () => void (await openMigrator({ url: db.url, sets: [opsMigrations] }).up()),
-    http: adminRoutes({ ...sweeping, sweep, overview, web: { log, metrics, authorize } }),
+    http: adminRoutes({ ...sweeping, sweep, overview, redrives, web: { log, metrics, authorize } }),
     worker(handlers) {
       const worked = workerQueues(registry, handlers);
       return together('worker', [
@@ -192,9 +195,11 @@ export function openOps(options: OpsOptions): Ops {
         openQueueWishes({ ...common, lease: lease('queue-wishes') }),
         openSweeper({ ...sweeping, lease: lease('dead-letter-sweeper'), everyMs: options.sweepEveryMs ?? 3_000 }),
         openFold({ db, log }),
+        openRedriveEngine({ ...common, ...redrives, host: redrives, lease: lease('redrives') }),
         openSnoozeWaker({ db, log, lease: lease('snooze-waker') }),
         ...(probeEveryMs > 0 ? [openProbe({ ...common, lease: lease('capture-probe'), everyMs: probeEveryMs })] : []),
       ]),
+    retainDeadLetters: (signal = new AbortController().signal) => retainLetters(db, signal),
     async close() {
       await queues.close();
       redis.disconnect();

@@ -2,7 +2,7 @@ import type { Lease } from '../leases/index.ts';
 import type { Logger } from '../logging/index.ts';
 import { type Loop, repeating } from '../loops/index.ts';
 import type { Metrics } from '../metrics/index.ts';
-import { type Database, sql } from '../postgres/index.ts';
+import { type Database, sql, type Tx } from '../postgres/index.ts';
 import { enqueueProbe, type QueueRegistry } from '../queues/index.ts';
 import { overdueProbes } from './probe-results.ts';
 
@@ -55,16 +55,28 @@ export function openProbe({
   });
 }
 
-/** Plans a probe when the last one was asked for long enough ago. Answers whether it did. */
+/** Plans a probe when the last one was asked for long enough ago, and has begun. Answers whether it did. */
 export async function askDue(db: Database, queue: string, everyMs: number): Promise<boolean> {
   return db.transaction(async (tx) => {
     const { rowCount } = await tx.query(sql`
       insert into ops.capture_probe as p (queue, run_key) values (${queue}, '')
       on conflict (queue) do update set asked_at = clock_timestamp(), run_key = ''
-        where p.asked_at <= clock_timestamp() - ${everyMs} * interval '1 ms'`);
+        where p.asked_at <= clock_timestamp() - ${everyMs} * interval '1 ms'
+          and not exists (select from ops.job_run r where r.run_key = p.run_key and r.state = 'enqueued')`);
     if (rowCount === 0) return false;
+    await removeOldProbes(tx, queue);
     const runKey = await enqueueProbe(tx, queue);
     await tx.query(sql`update ops.capture_probe set run_key = ${runKey} where queue = ${queue}`);
     return true;
   });
+}
+
+/** Probes are kept for a day: their letters and runs say nothing that the newest does not. */
+async function removeOldProbes(tx: Tx, queue: string): Promise<void> {
+  await tx.query(sql`
+    with old as (
+      delete from ops.dead_letter_queue
+      where synthetic and queue_name = ${queue} and failed_at < clock_timestamp() - interval '1 day' returning id, run_key),
+    payloads as (delete from ops.dead_letter_payload p using old where p.letter_id = old.id)
+    delete from ops.job_run r using old where r.run_key = old.run_key`);
 }
