@@ -15,6 +15,7 @@ export const testProjects = [
 export const proofs = [
   prove('bare-example'),
   prove('first-lead'),
+  prove('recover-failed-jobs'),
   prove('commands', '--quick'),
   prove('metrics'),
   prove('main-flow', '--seeds', '2'),

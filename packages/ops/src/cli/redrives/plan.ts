@@ -90,7 +90,7 @@ export function printPlan(terminal: Terminal, plan: RedriveDetail, now: Date): v
   facts(terminal, [
     ['filter', plan.filter ?? undefined],
     ['action', `${plan.action} ${plan.included ?? 0} of ${plan.matched ?? 0} dead letters`],
-    ['left out', counts(plan.left_out)],
+    ['left out', counts(plan.left_out)?.replaceAll('_', ' ')],
     ['by queue', counts(plan.by_queue)],
     ['by error', counts(plan.by_error)],
     ['by effect', counts(plan.by_effect)],
@@ -108,5 +108,5 @@ export function printPlan(terminal: Terminal, plan: RedriveDetail, now: Date): v
 function counts(numbers: Readonly<Record<string, number>> | undefined): string | undefined {
   const entries = Object.entries(numbers ?? {});
   if (entries.length === 0) return undefined;
-  return entries.map(([name, count]) => `${name.replaceAll('_', ' ')} ${count}`).join(', ');
+  return entries.map(([name, count]) => `${name} ${count}`).join(', ');
 }

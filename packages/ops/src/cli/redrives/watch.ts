@@ -3,7 +3,7 @@ import type { RedriveDetail } from '../contract.ts';
 import { command } from '../command.ts';
 import { type ExitCode, exitCodes } from '../exit-codes.ts';
 import { type Progress, progressLine } from '../print/progress.ts';
-import { get, type Run } from '../run.ts';
+import { CommandFailed, get, type Run } from '../run.ts';
 import { redriveId } from './redrive-id.ts';
 
 export const watchCommand = command({
@@ -33,8 +33,18 @@ export async function watch(run: Run, id: string): Promise<ExitCode> {
       printed = { text, state: seen.state, at: performance.now() };
     }
     if (settled.has(seen.state)) return finish(run, seen);
+    if (isIdle(seen, run.now()))
+      throw new CommandFailed(exitCodes.failed, `${id} was started and does not begin: does a scheduler run?`);
     await wait(pollMs);
   }
+}
+
+/** How long a redrive may take to begin once it could, in ms: schedulers hand their work over within half of it. */
+const beginsWithinMs = 60_000;
+
+function isIdle({ state, undo_until, waiting_behind }: RedriveDetail, now: Date): boolean {
+  if (state !== 'waiting' || waiting_behind || !undo_until) return false;
+  return now.getTime() - Date.parse(undo_until) > beginsWithinMs;
 }
 
 function progressOf({ progress, state, rate, eta, canary }: RedriveDetail, now: Date): Progress {
