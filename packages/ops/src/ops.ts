@@ -104,6 +104,11 @@ export interface Ops {
   /** Repairs what Postgres and Redis disagree on, and removes rows after their time. */
   scheduler(): Runnable;
   /**
+   * Removes dead letters closed 30 days ago or earlier, in short batches, and what is kept about them after its time. Answers how many
+   * went, by queue. Run it once a week or more often; a signal stops it after the batch under way.
+   */
+  retainDeadLetters(signal?: AbortSignal): Promise<Record<string, number>>;
+  /**
    * The queues as an operator sees them; one computation for all callers. An answer is kept for 2 s; after that it is given until the next
    * one is there, but at most for 10 s: `as_of` says how old it is.
    */
