@@ -1,45 +1,24 @@
-import { randomUUID } from 'node:crypto';
-import { afterEach, describe, expect, inject, it, vi } from 'vitest';
-import { noFailpoints } from '../failpoints/index.ts';
-import { openLease } from '../leases/index.ts';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { sql } from '../postgres/index.ts';
-import { openRedisQueues } from '../queues/index.ts';
-import { connectRedis } from '../redis/index.ts';
-import { openRedriveEngine } from '../redrives/index.ts';
 import { openCli } from './cli.fixture.ts';
 
-let close: () => Promise<void>;
-afterEach(() => close());
+let plane: Awaited<ReturnType<typeof openCli>>['plane'];
+afterEach(() => plane.close());
 
-/** The commands, three dead letters, and an engine. */
+/** The commands, and three dead letters. */
 async function open() {
   const cli = await openCli();
-  const { plane } = cli;
-  const { db, registry, log, metrics } = plane;
-  const redis = connectRedis({ url: inject('redisUrl'), onError: () => {} });
-  const queues = openRedisQueues(redis, registry, plane.prefix);
-  const lease = openLease(db, { name: 'redrives', holder: randomUUID(), ttlMs: 1_000 });
-  await plane.start(
-    openRedriveEngine({ db, registry, log, metrics, queues, lease, failpoint: noFailpoints, host: {}, everyMs: 50 }),
-  );
+  ({ plane } = cli);
   const ids = [await cli.die(1), await cli.die(2), await cli.die(3)];
-  close = async () => {
-    await plane.close();
-    await queues.close();
-    redis.disconnect();
-  };
-  return {
-    ...cli,
-    ids,
-    /** Ends the ten seconds in which an abort touches nothing. */
-    beginAtOnce: () =>
-      vi.waitFor(async () => {
-        const { rowCount } = await db.query(
-          sql`update ops.redrive set undo_until = now() where undo_until is not null`,
-        );
-        expect(rowCount).toBe(1);
-      }),
-  };
+  /** Ends the ten seconds in which an abort touches nothing. */
+  const beginAtOnce = () =>
+    vi.waitFor(async () => {
+      const { rowCount } = await cli.plane.db.query(
+        sql`update ops.redrive set undo_until = now() where undo_until is not null`,
+      );
+      expect(rowCount).toBe(1);
+    });
+  return { ...cli, ids, beginAtOnce };
 }
 
 const lines = (text: string) => text.trimEnd().split('\n');

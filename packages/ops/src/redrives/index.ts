@@ -22,7 +22,6 @@ export {
   setRate,
 } from './control.ts';
 export { openRedriveEngine, type RedriveEngineOptions, type RedriveSettings } from './engine.ts';
-export { governorLimits, type GovernorLimits } from './governor.ts';
 export { planRedrive, type RedriveHost } from './plan.ts';
 export { listItems, listRedrives, readRedrive } from './read.ts';
 export { approveRedrive, startRedrive } from './start.ts';

@@ -1,7 +1,7 @@
 import fastify, { type FastifyInstance } from 'fastify';
 import { afterEach, describe, expect, it } from 'vitest';
 import { sql } from '../postgres/index.ts';
-import { breakable, openLetters } from '../dead-letters/letters.fixture.ts';
+import { breakable, openLetters } from './letters.fixture.ts';
 
 const everything = ['dlq.read', 'dlq.retry', 'dlq.resolve', 'dlq.discard', 'dlq.edit'];
 const operator = { id: '7f1c1f52-5f9e-4c2a-9d3e-0d4d1b6a2f10', name: 'Ana', via: 'http' } as const;
