@@ -18,6 +18,8 @@ export type RunOptions = {
   firstSeed: number;
   /** Ask for a short run, to see that it works. */
   quick: boolean;
+  /** Ask for the size that takes long, where there is one. */
+  large: boolean;
   say: (line: string) => void;
 };
 
@@ -77,7 +79,7 @@ function readable(value: number): string {
   return Math.abs(value) >= 100 ? Math.round(value).toLocaleString('en-US') : value.toPrecision(3);
 }
 
-type Options = { seeds: number; firstSeed: number; quick: boolean; json: boolean };
+type Options = { seeds: number; firstSeed: number; quick: boolean; large: boolean; json: boolean };
 
 /** Prints what is wrong with the arguments, sets exit code 2 and gives undefined when they cannot be read. */
 function readOptions(args: string[]): Options | undefined {
@@ -88,6 +90,7 @@ function readOptions(args: string[]): Options | undefined {
         seeds: { type: 'string' },
         seed: { type: 'string' },
         quick: { type: 'boolean' },
+        large: { type: 'boolean' },
         json: { type: 'boolean' },
       },
     });
@@ -95,7 +98,13 @@ function readOptions(args: string[]): Options | undefined {
     const firstSeed = Number(seed ?? '1');
     for (const [flag, value] of Object.entries({ '--seeds': Number(seeds), '--seed': firstSeed }))
       if (!Number.isInteger(value) || value < 1) throw new TypeError(`${flag} takes a whole number of at least 1`);
-    return { seeds: Number(seeds), firstSeed, quick: values.quick === true, json: values.json === true };
+    return {
+      seeds: Number(seeds),
+      firstSeed,
+      quick: values.quick === true,
+      large: values.large === true,
+      json: values.json === true,
+    };
   } catch (error) {
     console.error(error instanceof Error ? error.message : error);
     process.exitCode = 2;
