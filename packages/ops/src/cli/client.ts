@@ -11,6 +11,7 @@ export interface OperationsRequest {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
+/** An answer of any status. Names of headers are in lower case. */
 export interface OperationsAnswer {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
@@ -18,6 +19,7 @@ export interface OperationsAnswer {
   readonly body: unknown;
 }
 
+/** The same, its body still to come. */
 export interface OperationsStream {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;

@@ -14,4 +14,4 @@ export {
   type OperationsEnvironment,
 } from './operations-commands.ts';
 export { type CommandReference, commandsReference } from './reference.ts';
-export { openTerminal, type Streams, type Terminal } from './print/terminal.ts';
+export type { Streams } from './print/terminal.ts';

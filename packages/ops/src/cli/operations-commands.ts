@@ -7,6 +7,7 @@ import type { Streams } from './print/terminal.ts';
 import { jobCommands, queueCommands } from './queues/commands.ts';
 import { redriveCommands } from './redrives/commands.ts';
 
+/** What the host's settings say to the commands. */
 export interface OperationsEnvironment {
   /** Of a running application; without it the commands work in this process. */
   readonly url?: string | undefined;
@@ -15,6 +16,7 @@ export interface OperationsEnvironment {
   readonly noColour?: boolean | undefined;
 }
 
+/** What a host brings for {@link operationsCommands}. */
 export interface OperationsCommandsOptions {
   /** Asked when a command runs, not before. What it throws is printed, and the command fails. */
   readonly environment: () => OperationsEnvironment;

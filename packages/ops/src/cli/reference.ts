@@ -2,6 +2,7 @@ import { Command } from 'commander';
 import { exitMeanings } from './exit-codes.ts';
 import { operationsCommands } from './operations-commands.ts';
 
+/** One command as the reference shows it. */
 export interface CommandReference {
   /** With its arguments: `dlq retry|reprocess [id]`. */
   readonly usage: string;

@@ -14,6 +14,7 @@ export interface Piece {
   readonly style?: Style | undefined;
 }
 
+/** Where commands read and print. What is no terminal gets neither colours nor questions. */
 export interface Streams {
   readonly stdin: Readable & { isTTY?: boolean };
   readonly stdout: Writable & { isTTY?: boolean; columns?: number };
