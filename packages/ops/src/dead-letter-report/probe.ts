@@ -71,12 +71,12 @@ export async function askDue(db: Database, queue: string, everyMs: number): Prom
   });
 }
 
-/** Probes are kept for a day: their letters and runs say nothing that the newest does not. */
+/** Only the newest probes are kept: a list of letters shows one or two of each queue. */
 async function removeOldProbes(tx: Tx, queue: string): Promise<void> {
   await tx.query(sql`
     with old as (
       delete from ops.dead_letter_queue
-      where synthetic and queue_name = ${queue} and failed_at < clock_timestamp() - interval '1 day' returning id, run_key),
+      where synthetic and queue_name = ${queue} and failed_at < clock_timestamp() - interval '2 hours' returning id, run_key),
     payloads as (delete from ops.dead_letter_payload p using old where p.letter_id = old.id)
     delete from ops.job_run r using old where r.run_key = old.run_key`);
 }
