@@ -34,6 +34,8 @@ export interface Member {
 export interface Fleet {
   readonly members: readonly Member[];
   readonly apiUrl: string;
+  /** Asked to stop: nobody follows who ends now. */
+  readonly isEnding: boolean;
   /** `also` is added to the settings of this one process. */
   start(role: Role, failpoint?: string, also?: Readonly<Record<string, string>>): Member;
   /** Starts a process, and an unarmed successor each time one of them dies. */
@@ -46,31 +48,34 @@ export interface Fleet {
   close(): Promise<void>;
 }
 
-const program = fileURLToPath(new URL('../../apps/marketplace/bin/fmhl.mjs', import.meta.url));
+const marketplace = fileURLToPath(new URL('../../apps/marketplace/bin/fmhl.mjs', import.meta.url));
 /** Ends a process whose harness was killed outright. */
 const guard = fileURLToPath(new URL('../../scripts/parent-guard.mjs', import.meta.url));
-const readyWithinMs = 30_000;
+const readyWithinMs = 60_000;
 const stopsWithinMs = 15_000;
 
-/** Runs roles as processes of their own, with `settings` as their whole environment. */
-export async function openFleet(settings: Readonly<Record<string, string>>): Promise<Fleet> {
-  return new RoleFleet(settings, await freePort());
+/** Runs roles of a program, `run <role>`, as processes of their own, with `settings` as their whole environment. */
+export async function openFleet(settings: Readonly<Record<string, string>>, program = marketplace): Promise<Fleet> {
+  return new RoleFleet(settings, program, await freePort());
 }
 
 class RoleFleet implements Fleet {
   readonly members: Member[] = [];
   readonly apiUrl: string;
   readonly #settings: Readonly<Record<string, string>>;
-  #isEnding = false;
+  readonly #program: string;
+  isEnding = false;
 
-  constructor(settings: Readonly<Record<string, string>>, port: number) {
+  constructor(settings: Readonly<Record<string, string>>, program: string, port: number) {
+    this.#program = program;
     this.apiUrl = `http://127.0.0.1:${port}`;
     this.#settings = { ...settings, PORT: String(port), METRICS_PORT: '0' };
   }
 
   start(role: Role, failpoint?: string, also: Readonly<Record<string, string>> = {}) {
     const env = { ...this.#settings, ...also, ...(failpoint && { FAILPOINT: failpoint }) };
-    const member = launch(role, env, role === 'api' ? () => answers(this.apiUrl) : undefined);
+    const isReady = role === 'api' ? () => answers(this.apiUrl) : undefined;
+    const member = launch(this.#program, role, { env, isReady });
     this.members.push(member);
     return member;
   }
@@ -78,7 +83,7 @@ class RoleFleet implements Fleet {
   keep(role: Role, failpoint?: string) {
     const member = this.start(role, failpoint);
     void member.ended.then(() => {
-      if (!this.#isEnding) this.keep(role);
+      if (!this.isEnding) this.keep(role);
     });
   }
 
@@ -87,7 +92,7 @@ class RoleFleet implements Fleet {
   }
 
   async stop() {
-    this.#isEnding = true;
+    this.isEnding = true;
     let unclean = 0;
     for (const role of ['worker', 'scheduler', 'relay', 'api'] as const) {
       const ends = await Promise.all(this.living(role).map(stopOne));
@@ -97,13 +102,19 @@ class RoleFleet implements Fleet {
   }
 
   async close() {
-    this.#isEnding = true;
+    this.isEnding = true;
     for (const member of this.members) member.kill();
     await Promise.all(this.members.map(({ ended }) => ended));
   }
 }
 
-function launch(role: Role, env: Record<string, string>, isReady: (() => Promise<boolean>) | undefined): Member {
+interface Launch {
+  readonly env: Record<string, string>;
+  /** Default: it says so in its log. */
+  readonly isReady: (() => Promise<boolean>) | undefined;
+}
+
+function launch(program: string, role: Role, { env, isReady }: Launch): Member {
   const child = spawn(process.execPath, ['--import', guard, program, 'run', role], {
     env: { PATH: process.env.PATH, ...env },
     stdio: ['ignore', 'pipe', 'pipe', 'pipe'],

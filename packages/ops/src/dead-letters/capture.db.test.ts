@@ -215,7 +215,7 @@ describe('the sweeper', () => {
     await forgeFailed(plane, 'mate', '{"some":"thing"}');
     await plane.start(plane.scheduler());
     const rows = await pollUntil(async () => (await letters()).length === 2 && letters());
-    expect(rows.map(({ cause }) => cause).toSorted()).toEqual(['orphaned', 'unreadable']);
+    expect(new Set(rows.map(({ cause }) => cause))).toEqual(new Set(['orphaned', 'unreadable']));
     await withQueue(plane, (queue) => pollUntil(async () => (await queue.getFailedCount()) === 0));
   });
 
