@@ -110,7 +110,10 @@ function strikeDuring({ db }: Field, { random }: FaultPlan, { workers, posts }: 
   return {
     /** Kills those whose share of the letters has been retried. */
     async passed(share: number): Promise<void> {
-      while (due[0] && due[0].share <= share) await strike(due.shift()!.post);
+      for (let next = due[0]; next && next.share <= share; next = due[0]) {
+        due.shift();
+        await strike(next.post);
+      }
     },
     async rest(): Promise<void> {
       for (const { post } of due.splice(0)) await strike(post);
