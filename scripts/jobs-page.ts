@@ -50,8 +50,8 @@ export function jobsPage(): string {
       ['cause', 'meaning'],
       Object.entries(causes).map(([cause, meaning]) => [code(cause), meaning]),
     ),
-    `A dead run stays in \`ops.job_run\`, with the error, masked, and its last attempts; its payload stays in \`ops.job_payload\`, its job in BullMQ's
-failed set. Rows of ended runs are removed after ${retention.runDays} days.`,
+    `A dead run stays with its dead letter, which holds the exact payload, the error, masked, and the way to the attempts; the job leaves Redis.
+Runs that are done are removed after ${retention.runDays} days, dead ones with their letter.`,
     '## What a handler may count on',
     guarantees,
   ]);

@@ -1,7 +1,7 @@
 import type { Redis } from 'ioredis';
 import { withDeadline } from '../redis/index.ts';
 
-/** BullMQ's failed sets, key by key: with `bullmq.ts` all this library knows of BullMQ's layout. */
+/** BullMQ's failed sets, key by key: with `bullmq.ts` and `bullmq-inspection.ts` all this library knows of BullMQ's layout. */
 
 /** A job of a failed set, as Redis has it. Content may be anything: others write here too. */
 export interface FailedJob {
