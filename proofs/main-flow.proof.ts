@@ -31,7 +31,10 @@ export async function run({ seeds, firstSeed, say }: RunOptions): Promise<Figure
   }
 }
 
-async function runSeeds({ seeds, firstSeed, say }: Pick<RunOptions, 'seeds' | 'firstSeed' | 'say'>, stage: Stage): Promise<SeedResult[]> {
+async function runSeeds(
+  { seeds, firstSeed, say }: Pick<RunOptions, 'seeds' | 'firstSeed' | 'say'>,
+  stage: Stage,
+): Promise<SeedResult[]> {
   const results: SeedResult[] = [];
   for (let seed = firstSeed; seed < firstSeed + seeds; seed += 1) {
     const startedAt = performance.now();

@@ -19,7 +19,7 @@ import {
   viewWholePayload,
 } from '../dead-letter-search/index.ts';
 import { refuse } from '../refusals/index.ts';
-import { type Authorization, checkAccess, freshForMs } from './access.ts';
+import { type Authorization, checkAccess, freshForMs, reveals } from './access.ts';
 import type { AdminDeps } from './admin.ts';
 import { type Call, idParam, operation, reason } from './route.ts';
 import { savedViewRoutes } from './saved-views.ts';
@@ -44,7 +44,8 @@ function listRoute(app: FastifyInstance, { db, registry, web }: AdminDeps): void
       query: letterListQuery,
       answer: letterList,
     },
-    ({ query, actor }) => listLetters({ db, registry, cursors, actor }, query, clock(web)),
+    ({ query, actor, authorization }) =>
+      listLetters({ db, registry, cursors, actor, reveals: reveals(authorization) }, query, clock(web)),
   );
 }
 
@@ -115,11 +116,10 @@ function viewingOf(call: Call<{ id: string }, z.infer<typeof letterQuery>, unkno
   return { ...viewing, isClear: true, reason: given.data };
 }
 
-export function mayReveal({ permissions, secondFactorAt }: Authorization, now: Date): boolean {
+export function mayReveal(authorization: Authorization, now: Date): boolean {
+  const { secondFactorAt } = authorization;
   return (
-    permissions.has('dlq.reveal') &&
-    secondFactorAt !== undefined &&
-    now.getTime() - secondFactorAt.getTime() <= freshForMs
+    reveals(authorization) && secondFactorAt !== undefined && now.getTime() - secondFactorAt.getTime() <= freshForMs
   );
 }
 
@@ -151,7 +151,10 @@ function exportRoute(app: FastifyInstance, { db, registry, web }: AdminDeps): vo
       if (columns.includes('payload')) {
         checkAccess({ permission: 'dlq.reveal', secondFactor: 'fresh' }, authorization, clock(web));
       }
-      const { rows, isCut, stream } = await exportLetters({ ...selecting, columns, actor }, clock(web));
+      const { rows, isCut, stream } = await exportLetters(
+        { ...selecting, columns, actor, reveals: reveals(authorization) },
+        clock(web),
+      );
       reply.type(contentTypes[query.format]);
       reply.header('x-rows', String(rows));
       if (isCut) reply.header('x-rows-cut', 'true');
