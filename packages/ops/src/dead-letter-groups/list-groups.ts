@@ -1,6 +1,6 @@
 import type { z } from 'zod';
 import type { Actor } from '../audit/index.ts';
-import { type Cursor, type Cursors, matching, readFilter } from '../dead-letter-search/index.ts';
+import { type Cursor, type Cursors, type FilterReader, matching, readFilter } from '../dead-letter-search/index.ts';
 import { absolute, type Filter, printFilter } from '../filters/index.ts';
 import { type Database, prepared, type Sql } from '../postgres/index.ts';
 import type { QueueRegistry } from '../queues/index.ts';
@@ -16,7 +16,7 @@ export interface GroupsDeps {
   readonly cursors: Cursors;
 }
 
-export interface GroupsRequest {
+export interface GroupsRequest extends FilterReader {
   /** Filter text; counts obey it. Default: everything. */
   readonly q?: string | undefined;
   /** Default `-last_seen`. */
@@ -35,12 +35,12 @@ const slowFilterMs = 2_000;
 /**
  * One page of groups. A filter of states, queues and sources is answered by sums alone, one of states and a begin from an index; any
  * other counts the letters it selects.
- * Throws refusal `filter_invalid`, `cursor_invalid`, or `filter_too_slow` when the count takes longer than 2 s.
+ * Throws refusal `filter_invalid`, `missing_permission`, `cursor_invalid`, or `filter_too_slow` when the count takes longer than 2 s.
  */
 export async function listGroups(deps: GroupsDeps, request: GroupsRequest): Promise<GroupList> {
   const { db, registry, cursors } = deps;
   const { sort = '-last_seen', limit = 50, actor } = request;
-  const filter = readFilter({ q: request.q }, registry);
+  const filter = readFilter({ q: request.q }, registry, request);
   const list = { sort, filter: `groups ${printFilter(filter)}` };
   const cursor = request.cursor === undefined ? undefined : await cursors.read(request.cursor, list);
   const begun = cursor?.begun ?? new Date().toISOString();

@@ -1,6 +1,6 @@
 import type { z } from 'zod';
 import type { Actor } from '../audit/index.ts';
-import { matching, readFilter } from '../dead-letter-search/index.ts';
+import { type FilterReader, matching, readFilter } from '../dead-letter-search/index.ts';
 import { absolute, printFilter } from '../filters/index.ts';
 import { type Database, prepared, type Queryable, type Sql } from '../postgres/index.ts';
 import type { QueueRegistry } from '../queues/index.ts';
@@ -23,7 +23,7 @@ import { trendOf } from './trend.ts';
 
 export type Report = z.infer<typeof deadLetterReport>;
 
-export interface ReportRequest {
+export interface ReportRequest extends FilterReader {
   /** 1–720, default 24: whole hours, the running one among them. */
   readonly hours?: number | undefined;
   /** Filter text. Default: everything. */
@@ -36,13 +36,13 @@ const slowFilterMs = 2_000;
 
 /**
  * What died, of what and when, and what became of it, beside the window before. Read from sums by hour; a filter they cannot answer counts
- * the letters it selects. Throws refusal `filter_invalid`, or `filter_too_slow` when that takes longer than 2 s.
+ * the letters it selects. Throws refusal `filter_invalid`, `missing_permission`, or `filter_too_slow` when that takes longer than 2 s.
  */
 export async function readReport(
   { db, registry }: { db: Database; registry: QueueRegistry },
-  { hours = 24, q, actor }: ReportRequest,
+  { hours = 24, q, actor, reveals }: ReportRequest,
 ): Promise<Report> {
-  const filter = readFilter({ q }, registry);
+  const filter = readFilter({ q }, registry, { reveals });
   const fixed = absolute(filter, new Date());
   const scope = scopeOf(fixed);
   const condition = matching(fixed, { registry, actor });

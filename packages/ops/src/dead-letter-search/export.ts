@@ -8,11 +8,11 @@ import { refuse } from '../refusals/index.ts';
 import type { ExportColumn } from './contract.ts';
 import { type Cell, csvLine } from './csv.ts';
 import { countUpTo, pageStatement } from './list-queries.ts';
-import { type FilterTexts, readFilter } from './read-filter.ts';
+import { type FilterReader, type FilterTexts, readFilter } from './read-filter.ts';
 import { armsOf, completed, selectionOf } from './selection.ts';
 import { isCancelled, tooSlow } from './slow.ts';
 
-export interface ExportRequest extends FilterTexts {
+export interface ExportRequest extends FilterTexts, FilterReader {
   readonly actor: Actor;
   readonly format: 'csv' | 'ndjson';
   /** `payload` is given in clear: whoever calls has checked the permission. */
@@ -33,12 +33,12 @@ export const exportLimits = { rows: 200_000, ms: 60_000, atOnce: 2 } as const;
 
 /**
  * Makes the operation that exports letters from one snapshot, newest failure first, with the audit row `dlq.exported` before the first
- * row leaves. It throws refusal `filter_invalid`, `filter_too_slow`, or `rate_limited` while two others run in this process.
+ * row leaves. It throws refusal `filter_invalid`, `missing_permission`, `filter_too_slow`, or `rate_limited` while two others run in this process.
  */
 export function openExporter({ db, registry }: { db: Database; registry: QueueRegistry }) {
   let running = 0;
   return async (request: ExportRequest, now: Date): Promise<Export> => {
-    const filter = readFilter(request, registry);
+    const filter = readFilter(request, registry, request);
     if (running >= exportLimits.atOnce) throw refuse('rate_limited', { retry_after_s: 10 });
     running += 1;
     const { begun, ended } = begin({ db, registry, request, filter, now });

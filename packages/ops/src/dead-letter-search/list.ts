@@ -5,12 +5,12 @@ import { refuse } from '../refusals/index.ts';
 import type { LetterList, LetterListQuery, LetterRow } from './contract.ts';
 import type { Cursor, Cursors } from './cursor.ts';
 import { countUpTo, positionOf, readPage, type StoredRow } from './list-queries.ts';
-import { readFilter } from './read-filter.ts';
+import { type FilterReader, readFilter } from './read-filter.ts';
 import { armsOf, completed, searchBound, type Selection, selectionOf } from './selection.ts';
 import { withinTime } from './slow.ts';
 import type { Selecting } from './term-sql.ts';
 
-export interface ListDeps extends Selecting {
+export interface ListDeps extends Selecting, FilterReader {
   readonly db: Database;
   readonly cursors: Cursors;
 }
@@ -20,7 +20,7 @@ export const countedUpTo = 10_000;
 
 /**
  * One page of the dead letters a filter selects, newest failure first unless `sort` says otherwise.
- * Throws refusal `filter_invalid`, `filter_too_slow`, `cursor_invalid` or `page_too_deep`.
+ * Throws refusal `filter_invalid`, `missing_permission`, `filter_too_slow`, `cursor_invalid` or `page_too_deep`.
  */
 export async function listLetters(deps: ListDeps, query: LetterListQuery, now: Date): Promise<LetterList> {
   const { page = 1, limit, sort } = query;
@@ -28,7 +28,7 @@ export async function listLetters(deps: ListDeps, query: LetterListQuery, now: D
   if (query.cursor !== undefined && query.page !== undefined) {
     throw refuse('cursor_invalid', { why: 'a request has a page or a cursor, not both' });
   }
-  const filter = readFilter(query, deps.registry);
+  const filter = readFilter(query, deps.registry, deps);
   const text = printFilter(filter);
   const scope = { sort, filter: text };
   const cursor = query.cursor === undefined ? undefined : await deps.cursors.read(query.cursor, scope);

@@ -6,7 +6,8 @@ const mask = '"[masked]"';
 const personal =
   /^(to|cc|bcc|recipients?|street.*|zip(_?code)?|post(al)?_?code|city|surname|date_?of_?birth|birth_?da(y|te)|dob|mobile|fax)$/i;
 
-function isPersonal(key: string): boolean {
+/** Whether values below a key of this name are masked. */
+export function isPersonal(key: string): boolean {
   return personal.test(key) || isSensitiveKey(key);
 }
 

@@ -1,6 +1,7 @@
 import { emptyFilter, type Filter, FilterError, narrow, parseFilter } from '../filters/index.ts';
 import type { QueueRegistry } from '../queues/index.ts';
 import { refuse } from '../refusals/index.ts';
+import { isPersonal } from './payload-mask.ts';
 
 /** What a request names a selection by. */
 export interface FilterTexts {
@@ -11,11 +12,22 @@ export interface FilterTexts {
   readonly stream?: string | undefined;
 }
 
+/** Who asks. */
+export interface FilterReader {
+  /** Whether they have `dlq.reveal`. Default: no. */
+  readonly reveals?: boolean | undefined;
+}
+
 /**
  * The filter of a request, with the canonical names of queues. Relative times and `me` stay as they are.
- * Throws refusal `filter_invalid` with where, and what may have been meant.
+ * Throws refusal `filter_invalid` with where, and what may have been meant; `missing_permission` for a payload path that is masked for the
+ * reader, who could guess its value from what a filter finds.
  */
-export function readFilter({ q, queue, stream }: FilterTexts, registry: QueueRegistry): Filter {
+export function readFilter(
+  { q, queue, stream }: FilterTexts,
+  registry: QueueRegistry,
+  { reveals = false }: FilterReader,
+): Filter {
   let filter = q === undefined ? emptyFilter : parsed(q, registry);
   for (const [field, name] of [
     ['queue', queue && (registry.resolve(queue) ?? queue)],
@@ -23,7 +35,13 @@ export function readFilter({ q, queue, stream }: FilterTexts, registry: QueueReg
   ] as const) {
     if (name) filter = narrow(filter, { negated: false, field, op: '=', values: [{ is: 'text', text: name }] });
   }
+  if (!reveals) refusePersonal(filter);
   return filter;
+}
+
+function refusePersonal({ terms }: Filter): void {
+  const term = terms.find(({ path }) => path?.split('.').some(isPersonal));
+  if (term) throw refuse('missing_permission', { permission: 'dlq.reveal', field: `payload.${term.path}` });
 }
 
 function parsed(text: string, registry: QueueRegistry): Filter {

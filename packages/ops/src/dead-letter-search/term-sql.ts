@@ -154,13 +154,21 @@ function ofText(column: Sql, { op, values }: FilterTerm, { actor }: Selecting): 
   });
 }
 
-/** A value of the payload as text, or as what it is when it is compared by order. */
+/**
+ * A value of the payload as text, or as what it is when it is compared by order. An object or a list is no value: its text would hold
+ * all that is below it, masked or not.
+ */
 function ofPayload({ op, path = '', values }: FilterTerm, selecting: Selecting): Sql {
   const steps = path.split('.');
   const value = sql`(d.payload #>> ${steps}::text[])`;
-  if (op === '=' || op === '~') return ofText(value, { negated: false, field: 'payload', op, values }, selecting);
+  const type = sql`jsonb_typeof(d.payload #> ${steps}::text[])`;
+  if (op === '=' || op === '~') {
+    return anyOf(values, (wanted) => {
+      const compared = ofText(value, { negated: false, field: 'payload', op, values: [wanted] }, selecting);
+      return wanted.is === 'text' ? sql`(${compared} and ${type} not in ('object', 'array'))` : compared;
+    });
+  }
   return anyOf(values, (bound) => {
-    const type = sql`jsonb_typeof(d.payload #> ${steps}::text[])`;
     if (/^-?\d{1,30}(\.\d{1,30})?$/.test(textOf(bound))) {
       return sql`case when ${type} = 'number' then ${value}::numeric ${operator(op)} ${textOf(bound)}::numeric end`;
     }

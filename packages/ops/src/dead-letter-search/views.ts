@@ -5,7 +5,7 @@ import { type Queryable, sql, type Tx } from '../postgres/index.ts';
 import type { QueueRegistry } from '../queues/index.ts';
 import { refuse } from '../refusals/index.ts';
 import type { savedView, savedViewBody } from './contract.ts';
-import { readFilter } from './read-filter.ts';
+import { type FilterReader, readFilter } from './read-filter.ts';
 
 export type SavedView = z.infer<typeof savedView>;
 
@@ -38,10 +38,10 @@ async function regressedFilter(db: Queryable): Promise<string> {
 /** Saves a filter under a name of the actor's. Throws refusal `filter_invalid`, or `name_taken` when the actor has one of that name. */
 export async function saveView(
   tx: Tx,
-  view: z.infer<typeof savedViewBody> & { actor: Actor; registry: QueueRegistry },
+  view: z.infer<typeof savedViewBody> & FilterReader & { actor: Actor; registry: QueueRegistry },
 ): Promise<SavedView> {
   const { actor, name, scope } = view;
-  const q = printFilter(readFilter({ q: view.q }, view.registry));
+  const q = printFilter(readFilter({ q: view.q }, view.registry, view));
   const { rows } = await tx.query<{ id: string; created_at: Date }>(sql`
     insert into ops.saved_view (name, q, scope, owner, owner_name) values (${name}, ${q}, ${scope}, ${actor.id}, ${actor.name})
     on conflict (owner, name) do nothing returning id, created_at`);

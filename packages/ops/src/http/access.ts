@@ -43,6 +43,11 @@ export function checkAccess(access: Access, authorization: Authorization | undef
     throw refuse('mfa_stale');
 }
 
+/** Whether the caller may see personal values at all; showing them also asks for a fresh second factor. */
+export function reveals({ permissions }: Authorization): boolean {
+  return permissions.has('dlq.reveal');
+}
+
 /** Asks for more than the route does, where what is asked for depends on the body. Throws as {@link checkAccess}. */
 export function demand(authorization: Authorization, access: Exclude<Access, string>, now: Date = new Date()): void {
   checkAccess(access, authorization, now);

@@ -16,6 +16,7 @@ import {
   showGroup,
 } from '../dead-letter-groups/index.ts';
 import { openCursors } from '../dead-letter-search/index.ts';
+import { reveals } from './access.ts';
 import type { AdminDeps } from './admin.ts';
 import { annotationRoutes } from './annotations.ts';
 import { count, operation } from './route.ts';
@@ -65,7 +66,8 @@ function listRoute(app: FastifyInstance, { db, registry }: AdminDeps): void {
       }),
       answer: deadLetterGroups,
     },
-    async ({ query, actor }) => listGroups({ db, registry, cursors }, { ...query, actor }),
+    async ({ query, actor, authorization }) =>
+      listGroups({ db, registry, cursors }, { ...query, actor, reveals: reveals(authorization) }),
   );
 }
 

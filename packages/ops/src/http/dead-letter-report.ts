@@ -11,6 +11,7 @@ import {
   repairProof,
   retentionPreview,
 } from '../dead-letter-report/index.ts';
+import { reveals } from './access.ts';
 import type { AdminDeps } from './admin.ts';
 import { count, operation } from './route.ts';
 import { write } from './write.ts';
@@ -30,7 +31,8 @@ export function deadLetterReportRoutes(app: FastifyInstance, deps: AdminDeps): v
       query: z.strictObject({ hours: count(1, 720).optional(), q: z.string().optional() }),
       answer: deadLetterReport,
     },
-    async ({ query, actor }) => readReport({ db, registry }, { ...query, actor }),
+    async ({ query, actor, authorization }) =>
+      readReport({ db, registry }, { ...query, actor, reveals: reveals(authorization) }),
   );
   operation(
     app,

@@ -29,7 +29,7 @@ import {
   setRate,
   startRedrive,
 } from '../redrives/index.ts';
-import { demand } from './access.ts';
+import { demand, reveals } from './access.ts';
 import type { AdminDeps } from './admin.ts';
 import { count, idParam, operation } from './route.ts';
 import { write } from './write.ts';
@@ -95,9 +95,10 @@ function planRoute(app: FastifyInstance, { db, registry, redrives: host = {} }: 
       answer: redriveDetail,
       status: 201,
     },
-    async ({ body, actor, request, reply }) =>
+    async ({ body, actor, authorization, request, reply }) =>
       write(db, request, reply, async (tx) => {
-        const { id, state } = await planRedrive(tx, body, { actor, registry, host });
+        const asking = { actor, registry, host, reveals: reveals(authorization) };
+        const { id, state } = await planRedrive(tx, body, asking);
         return { status: state === 'planned' ? 201 : 202, body: await readRedrive(tx, id) };
       }),
   );

@@ -1,5 +1,5 @@
 import { type Actor, audit } from '../audit/index.ts';
-import { matching, readFilter } from '../dead-letter-search/index.ts';
+import { type FilterReader, matching, readFilter } from '../dead-letter-search/index.ts';
 import { absolute, type Filter, filterOf, parseFilter, printFilter } from '../filters/index.ts';
 import { currentContext } from '../logging/index.ts';
 import { type Queryable, type Sql, sql, type Tx } from '../postgres/index.ts';
@@ -34,16 +34,16 @@ export const plannedAtOnce = 10_000;
 
 /**
  * Plans a redrive: freezes the set of letters, and changes none. Above 10,000 letters the answer's state is `planning`, and the engine
- * goes on. Throws refusal `filter_invalid`, `filter_too_wide`, `filter_too_slow` or `validation_failed`.
+ * goes on. Throws refusal `filter_invalid`, `missing_permission`, `filter_too_wide`, `filter_too_slow` or `validation_failed`.
  */
 export async function planRedrive(
   tx: Tx,
   request: PlanRequest,
-  { actor, registry, host }: RedriveDeps & { actor: Actor },
+  { actor, registry, host, reveals }: RedriveDeps & FilterReader & { actor: Actor },
 ): Promise<{ id: string; state: 'planned' | 'planning' }> {
   const { name, action, ids } = request;
   const options = settle(request, registry);
-  const selection = select(request, actor, registry);
+  const selection = select(request, actor, registry, reveals);
   const filter = selection.filter ? printFilter(selection.filter) : null;
   const { rows } = await tx.query<{ id: string }>(sql`
     insert into ops.redrive (name, action, state, filter, options, created_by, created_by_name, correlation_id)
@@ -161,9 +161,14 @@ interface Selected {
   readonly condition: Sql;
 }
 
-function select({ filter: text, ids }: PlanRequest, actor: Actor, registry: QueueRegistry): Selected {
+function select(
+  { filter: text, ids }: PlanRequest,
+  actor: Actor,
+  registry: QueueRegistry,
+  reveals: FilterReader['reveals'],
+): Selected {
   if (ids) return { filter: undefined, condition: sql`d.id = any (${ids}::uuid[])` };
-  const filter = settled(readFilter({ q: text }, registry), actor);
+  const filter = settled(readFilter({ q: text }, registry, { reveals }), actor);
   const isNarrow = filter.terms.some(
     ({ negated, field, values }) => !negated && narrowing.has(field) && values.every(({ is }) => is === 'text'),
   );
