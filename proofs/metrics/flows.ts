@@ -213,7 +213,9 @@ export async function errors({ watch, people, market }: System): Promise<void> {
 }
 
 /** A charge without a trace in the account: nothing to try again. */
-export async function astrayCharge({ watch, people, market: { db, funded } }: System): Promise<void> {
+export async function astrayCharge(system: System): Promise<void> {
+  const { watch, people, market } = system;
+  const { db, funded } = market;
   const restore = await armFault(db, 'charge_is_lost', funded.other[0]);
   await watch.sees(
     'a charge goes astray',
@@ -229,7 +231,46 @@ export async function astrayCharge({ watch, people, market: { db, funded } }: Sy
     ],
     collectedWithinMs,
   );
+  await retriedInVain(system);
   await restore();
+  await redriven(system);
+}
+
+/** The letter of the sale that died, as a list shows it. */
+async function openLetter({ people }: System): Promise<string> {
+  const { entries } = await people.staff.get<{ entries: { id: string }[] }>('/admin/queues/dlq?q=state:open');
+  return entries[0]?.id ?? '';
+}
+
+/** Retries the dead sale before its fault is mended. */
+async function retriedInVain(system: System): Promise<void> {
+  const id = await openLetter(system);
+  const retry = () => system.people.staff.post(`/admin/queues/dlq/${id}/retry`);
+  await system.watch.sees('the dead sale is retried in vain', retry, [
+    { metric: 'dlq_retried_total', labels: { ...sale, mode: 'retry', result: 'failed' }, rises: 1 },
+    { metric: 'jobs_dead_lettered_total', labels: { ...sale, reason: 'permanent' }, rises: 1 },
+  ]);
+}
+
+/** A redrive begins 10 s after its start, so that it can be taken back. */
+const redrivenWithinMs = 20_000;
+
+async function redriven(system: System): Promise<void> {
+  const { staff } = system.people;
+  const plan = { name: 'the dead sale', action: 'retry', ids: [await openLetter(system)] };
+  const { body } = await staff.post<{ id: string; plan_hash: string }>('/admin/redrives', plan);
+  const start = { plan_hash: body.plan_hash, confirm_count: 1, reason: 'the charge is mended' };
+  await system.watch.sees(
+    'the dead sale is redriven',
+    () => staff.post(`/admin/redrives/${body.id}/start`, start, randomUUID()),
+    [
+      { metric: 'redrive_items_total', labels: { outcome: 'sent' }, rises: 1 },
+      { metric: 'dlq_retried_total', labels: { ...sale, mode: 'redrive', result: 'succeeded' }, rises: 1 },
+      { metric: 'assignments_created_total', rises: 'some' },
+      { metric: 'dlq_size', labels: sale, becomes: 0 },
+    ],
+    redrivenWithinMs,
+  );
 }
 
 /** Sales that did all their work and were undone. */
