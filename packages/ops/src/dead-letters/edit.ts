@@ -19,8 +19,8 @@ export function editPayload(text: string | null, patch: readonly Operation[], ki
   const before = readExactly(text, patch);
   const after = applied(before, patch);
   const diff = createPatch(before, after) as Operation[];
-  const changed = [...new Set(diff.map(({ path }) => path))];
-  const locked = changed.find((path) => (kind.lockedPaths ?? []).some((lock) => overlaps(path, lock)));
+  const paths = [...new Set(diff.map(({ path }) => path))];
+  const locked = paths.find((path) => (kind.lockedPaths ?? []).some((lock) => overlaps(path, lock)));
   if (locked !== undefined) throw refuse('path_locked', { path: locked, locked: kind.lockedPaths });
   const checked = kind.schema.safeParse(after);
   if (!checked.success) {
@@ -30,7 +30,12 @@ export function editPayload(text: string | null, patch: readonly Operation[], ki
     }));
     throw refuse('payload_invalid', { faults });
   }
-  return { text: JSON.stringify(after), changed, diff };
+  return { text: JSON.stringify(after), changed: paths.map(storable), diff };
+}
+
+/** A path as Postgres takes it: keys of a payload may hold anything. */
+function storable(path: string): string {
+  return path.toWellFormed().replaceAll('\u0000', '\ufffd');
 }
 
 /** A change of a parent changes what is locked below it, and the other way round. */

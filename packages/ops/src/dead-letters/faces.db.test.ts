@@ -182,6 +182,19 @@ describe('resolve, discard and restore', () => {
     }
   });
 
+  it.each(['the mail \u0000 was sent', 'the mail \ud800 was sent'])(
+    'refuse a reason that no row can hold: %j',
+    async (reason) => {
+      const { call } = await open();
+      const fault = { at: 'body.reason', message: 'holds NUL or half of a surrogate pair' };
+      for (const path of ['resolve', 'discard', 'restore', 'retry', '']) {
+        const answer = await call(path ? 'POST' : 'DELETE', path, { reason });
+        expect(answer.statusCode).toBe(400);
+        expect(answer.json()).toMatchObject({ code: 'validation_failed', details: { faults: [fault] } });
+      }
+    },
+  );
+
   it('answer the letter as it is afterwards', async () => {
     const { call, id } = await open();
     expect((await call('POST', 'discard', { reason: 'never needed' })).json()).toMatchObject({

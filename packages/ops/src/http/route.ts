@@ -83,11 +83,30 @@ export function operation<
 /** Parses a part of the request. Refuses with where and why, never with the value: it may be personal. */
 function checked(schema: z.ZodType, value: unknown, part: 'params' | 'query' | 'body'): unknown {
   const result = schema.safeParse(value);
-  if (result.success) return result.data;
-  const faults = result.error.issues
-    .slice(0, 20)
-    .map((issue) => ({ at: [part, ...issue.path.map(String)].join('.'), message: issue.message }));
-  throw refuse(codeOf(part, faults), { faults });
+  if (!result.success) {
+    const faults = result.error.issues
+      .slice(0, 20)
+      .map((issue) => ({ at: [part, ...issue.path.map(String)].join('.'), message: issue.message }));
+    throw refuse(codeOf(part, faults), { faults });
+  }
+  const at = unstorable(result.data, part);
+  if (at === undefined) return result.data;
+  throw refuse('validation_failed', { faults: [{ at, message: 'holds NUL or half of a surrogate pair' }] });
+}
+
+/** Filters say themselves what is wrong with them, and a patch may write any text into a payload. */
+const hasOwnRules: ReadonlySet<string> = new Set(['q', 'filter', 'patch']);
+
+/** Where a text stands that Postgres takes neither as text nor as JSON. */
+function unstorable(value: unknown, at: string): string | undefined {
+  // oxlint-disable-next-line no-control-regex -- that one is looked for
+  if (typeof value === 'string') return /[\0\p{Surrogate}]/u.test(value) ? at : undefined;
+  if (typeof value !== 'object' || value === null) return undefined;
+  for (const [key, member] of Object.entries(value)) {
+    const found = hasOwnRules.has(key) ? undefined : unstorable(member, `${at}.${key}`);
+    if (found !== undefined) return found;
+  }
+  return undefined;
 }
 
 function codeOf(part: string, faults: readonly { at: string }[]) {
