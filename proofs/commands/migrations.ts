@@ -85,7 +85,40 @@ async function fill(db: Database, settings: Record<string, string>): Promise<str
   await db.query(
     sql`insert into ops.job_outbox (run_key, queue, envelope) select run_key, queue, '{}' from ops.job_run on conflict do nothing`,
   );
+  await fillDeadLetters(db);
   return emptyTables(db);
+}
+
+/** A letter with all that can hang on one, and what people decided. */
+async function fillDeadLetters(db: Database): Promise<void> {
+  await db.query(sql`
+    insert into ops.dead_letter_queue (queue_name, kind, root_key, cause, error_type, error_message, fingerprint, attempts, failed_at,
+                                       first_failed_at, correlation_id)
+    values ('email_send', 'send_email', 'proof-1', 'permanent', 'Error', 'no', 'v1_proof', 1, now(), now(), 'proof-0001')`);
+  await db.query(sql`
+    insert into ops.dead_letter_group (fingerprint, title, error_type, message, first_seen, last_seen)
+    values ('v1_proof', 'Error: no', 'Error', 'no', now(), now())`);
+  await db.query(sql`
+    insert into ops.dead_letter_hour (hour, source, queue_name, fingerprint, cause, worker_version)
+    values (now(), 'queue', 'email_send', 'v1_proof', 'permanent', '')`);
+  await db.query(
+    sql`insert into ops.dead_letter_stock (source, queue_name, fingerprint) values ('queue', 'email_send', 'v1_proof')`,
+  );
+  await db.query(
+    sql`insert into ops.dead_letter_note (fingerprint, author, author_name, text) values ('v1_proof', 'proof', 'proof', 'seen')`,
+  );
+  await db.query(sql`insert into ops.job_death (queue, deaths) values ('email_send', 1)`);
+  await db.query(
+    sql`insert into ops.queue (name, paused_at, paused_by) values ('email_send', now(), 'proof') on conflict do nothing`,
+  );
+  await db.query(sql`
+    with redrive as (
+      insert into ops.redrive (name, action, state, options, created_by, created_by_name, correlation_id)
+      values ('proof', 'retry', 'planned', '{}', 'proof', 'proof', 'proof-0001') returning id)
+    insert into ops.redrive_item (redrive_id, ord, letter_id, letter_version) select id, 1, gen_random_uuid(), 1 from redrive`);
+  await db.query(
+    sql`insert into ops.saved_view (name, q, scope, owner, owner_name) values ('proof', 'state:open', 'all', 'proof', 'proof')`,
+  );
 }
 
 async function emptyTables(db: Database): Promise<string[]> {
