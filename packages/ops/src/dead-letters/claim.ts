@@ -74,12 +74,10 @@ function claimStatement(claims: readonly Claim[], options: ClaimOptions) {
       claimed as (
         update ops.dead_letter_queue l
         set state = 'retrying', generation = l.generation + 1, version = l.version + 1, snoozed_until = null
-        from wanted w
-        join ops.dead_letter_queue seen on seen.id = w.letter_id
-        join ops.dead_letter_payload p on p.letter_id = seen.id and p.version = seen.payload_version and p.encoding = 'json'
-        join accepts a on a.kind = seen.kind and a.queue = ${targetQueue ? sql`${targetQueue}::text` : sql`seen.queue_name`}
+        from wanted w, ops.dead_letter_payload p, accepts a
         where l.id = w.letter_id and l.version = coalesce(w.version, l.version) and l.state in ('pending', 'snoozed')
-          and l.source = 'queue' and l.payload_version = p.version
+          and l.source = 'queue' and p.letter_id = w.letter_id and p.version = l.payload_version and p.encoding = 'json'
+          and a.kind = l.kind and a.queue = ${targetQueue ? sql`${targetQueue}::text` : sql`l.queue_name`}
         returning l.id, l.generation, l.kind, l.root_key, l.correlation_id, l.causation_id, l.traceparent, a.queue, a.attempts, a.priority,
                   p.body, p.sha256, octet_length(p.body) > ${inlinePayloadBytes} as is_large,
                   'dlq-' || l.id || '-r' || l.generation as run_key),
