@@ -160,6 +160,7 @@ export async function addFailedJobs(redisUrl: string, from: number, to: number):
 async function failOne(redis: Redis, redisUrl: string): Promise<Record<string, string>> {
   const connection = new Redis(redisUrl, { maxRetriesPerRequest: null });
   const at = { connection, prefix: boardPrefix };
+  const blocking = connection.duplicate();
   const queue = new Queue(boardQueue, at);
   const failed = Promise.withResolvers<void>();
   const fail = async () => {
@@ -170,7 +171,7 @@ async function failOne(redis: Redis, redisUrl: string): Promise<Record<string, s
     );
     throw error;
   };
-  const worker = new Worker(boardQueue, fail, { ...at, connection: connection.duplicate() });
+  const worker = new Worker(boardQueue, fail, { ...at, connection: blocking });
   worker.on('failed', () => failed.resolve());
   const job = await queue.add(kind, payloadOf(0), { attempts: 3 });
   await failed.promise;
@@ -178,7 +179,7 @@ async function failOne(redis: Redis, redisUrl: string): Promise<Record<string, s
   const model = await redis.hgetall(`${boardPrefix}:${boardQueue}:${job.id}`);
   await job.remove();
   await queue.close();
-  connection.disconnect();
+  for (const each of [connection, blocking]) each.disconnect();
   return model;
 }
 

