@@ -2,10 +2,11 @@ import { type Database, sql } from '../../packages/ops/src/postgres/index.ts';
 import { pollUntil } from '../../packages/ops/src/testing/poll.ts';
 import { killUnarmed, openPost, type Post, settingsOf } from './crew.ts';
 import type { FaultPlan, Shot, Step } from './fault-plan.ts';
-import type { Field } from './ground.ts';
+import type { Field, Redis } from './ground.ts';
 import { brokenNow } from './invariants.ts';
 import { aimed, prefix, volatile, work } from './jobs.ts';
 import type { Load } from './load.ts';
+import { busy } from './rest.ts';
 
 /** Everything that runs while jobs die. */
 export interface Attack {
@@ -74,7 +75,7 @@ async function shootAll(attack: Attack, misses: string[]): Promise<void> {
   }
 }
 
-async function shoot({ field: { fleet, db }, load }: Attack, { fate, point, at }: Shot): Promise<boolean> {
+async function shoot({ field: { fleet, db, redis }, load }: Attack, { fate, point, at }: Shot): Promise<boolean> {
   const terms = settingsOf({ queues: [aimed.name], temper: 'dying' });
   const armed = fleet.start('worker', `${point}[${aimed.name}]:kill@${at}`, terms);
   await armed.ready;
@@ -85,17 +86,17 @@ async function shoot({ field: { fleet, db }, load }: Attack, { fate, point, at }
   );
   armed.kill();
   const successor = fleet.start('worker', undefined, terms);
-  const recovered = await decided(db, aimed.name);
+  const recovered = await isOver(db, redis, aimed.name);
   successor.kill();
   await successor.ended;
   return isHit && recovered;
 }
 
-function decided(db: Database, queue: string): Promise<boolean> {
+/** Every run is decided, and Redis has heard of it: nobody works on this queue until the next shot. */
+function isOver(db: Database, redis: Redis, queue: string): Promise<boolean> {
   const open = sql`select from ops.job_run where queue = ${queue} and state = 'enqueued' limit 1`;
-  return pollUntil(async () => (await db.query(open)).rowCount === 0, { deadlineMs: recoversWithinMs }).catch(
-    () => false,
-  );
+  const look = async () => (await db.query(open)).rowCount === 0 && (await busy(redis, queue)) === 0;
+  return pollUntil(look, { deadlineMs: recoversWithinMs }).catch(() => false);
 }
 
 interface Watch {

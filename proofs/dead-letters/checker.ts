@@ -63,7 +63,7 @@ interface Facts {
 type Planned = Extract<Intention, { kind: 'planned' }>;
 
 export async function check(evidence: Evidence): Promise<Findings> {
-  const db = openDatabase({ url: evidence.databaseUrl, poolSize: 2 });
+  const db = openDatabase({ url: evidence.databaseUrl, poolSize: 2, statementTimeoutMs: 120_000 });
   const redis = connectRedis({ url: evidence.redisUrl });
   try {
     const facts: Facts = {

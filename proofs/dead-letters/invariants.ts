@@ -23,44 +23,51 @@ export const lasting: Readonly<Record<string, Rows>> = {
     select run_key as id from ops.job_run where state = 'enqueued' and not started - finished between 0 and 3`,
   D1: sql`
     select r.run_key as id from ops.job_run r
-    where r.died_at is not null and 1 <> (
-      select count(*) from ops.dead_letter_queue l
-      where case when r.dlq_id is null then l.source = 'queue' and l.queue_name = r.queue and l.root_key = r.root_key
-                 else l.id = r.dlq_id end)
+    left join ops.dead_letter_queue l on l.source = 'queue' and l.queue_name = r.queue and l.root_key = r.root_key
+    where r.died_at is not null and r.dlq_id is null
+    group by r.run_key having count(l.id) <> 1
+    union all
+    select r.run_key from ops.job_run r left join ops.dead_letter_queue l on l.id = r.dlq_id
+    where r.died_at is not null and r.dlq_id is not null and l.id is null
     union all
     select l.id::text from ops.dead_letter_queue l
-    where l.cause not in ('orphaned', 'unreadable')
-      and not exists (select from ops.job_run r where r.run_key = l.run_key and r.state = 'dead')`,
+    left join ops.job_run r on r.run_key = l.run_key and r.state = 'dead'
+    where l.cause not in ('orphaned', 'unreadable') and r.run_key is null`,
   D3: sql`
     select l.id::text as id from ops.dead_letter_queue l
     where l.state = 'retrying' and not exists (
       select from ops.job_run r where r.run_key = 'dlq-' || l.id || '-r' || l.generation and r.state = 'enqueued')`,
   D4: sql`
     select l.id::text as id from ops.dead_letter_queue l
-    left join lateral (
-      select count(*) as runs, count(*) filter (where state = 'done') as done from ops.job_run r where r.dlq_id = l.id) r on true
-    where l.generation <> r.runs or r.done > 1`,
+    left join (
+      select dlq_id, count(*) as runs, count(*) filter (where state = 'done') as done
+      from ops.job_run where dlq_id is not null group by 1) r on r.dlq_id = l.id
+    where l.generation <> coalesce(r.runs, 0) or r.done > 1`,
   D5: sql`
     select l.id::text as id from ops.dead_letter_queue l
     left join ops.job_run r on r.dlq_id = l.id and r.generation = l.generation
     where coalesce(l.resolution ->> 'how' = 'retried', false) <> coalesce(r.state = 'done', false)`,
   D6: sql`
     select l.id::text as id from ops.dead_letter_queue l
-    where l.version <> 1
-      + (select count(*) from ops.audit_log a
-         where a.target_type = 'dead_letter' and a.target_id = l.id::text
-           and a.action in ('dlq.job_retried', 'dlq.entry_resolved', 'dlq.entry_discarded', 'dlq.entry_restored'))
-      + (select count(*) from ops.job_run r where r.dlq_id = l.id and r.state <> 'enqueued')`,
+    left join (
+      select target_id, count(*) as acts from ops.audit_log
+      where target_type = 'dead_letter'
+        and action in ('dlq.job_retried', 'dlq.entry_resolved', 'dlq.entry_discarded', 'dlq.entry_restored')
+      group by 1) a on a.target_id = l.id::text
+    left join (select dlq_id, count(*) as verdicts from ops.job_run where state <> 'enqueued' group by 1) r on r.dlq_id = l.id
+    where l.version <> 1 + coalesce(a.acts, 0) + coalesce(r.verdicts, 0)`,
   D8: sql`
     select i.redrive_id || ' ' || i.ord as id from ops.redrive_item i
-    where (i.outcome in ('enqueued', 'succeeded', 'failed')) <> coalesce(1 = (
-      select count(*) from ops.audit_log a
-      where a.target_id = i.letter_id::text and a.details ->> 'redrive_id' = i.redrive_id::text), false)
-      or i.outcome = 'succeeded' and not exists (
-        select from ops.job_run r where r.dlq_id = i.letter_id and r.generation = i.generation and r.state = 'done')
+    left join (
+      select target_id, details ->> 'redrive_id' as redrive_id, count(*) as acts from ops.audit_log
+      where details ? 'redrive_id' group by 1, 2) a on a.target_id = i.letter_id::text and a.redrive_id = i.redrive_id::text
+    left join ops.job_run r on r.dlq_id = i.letter_id and r.generation = i.generation and r.state = 'done'
+    where coalesce(a.acts, 0) <> (i.outcome in ('enqueued', 'succeeded', 'failed'))::int
+       or (i.outcome = 'succeeded' and r.run_key is null)
     union all
     select r.id::text from ops.redrive r
-    where r.included <> (select count(*) from ops.redrive_item i where i.redrive_id = r.id)
+    left join (select redrive_id, count(*) as items from ops.redrive_item group by 1) i on i.redrive_id = r.id
+    where r.included <> coalesce(i.items, 0)
     union all
     select i.letter_id::text from ops.redrive_item i join ops.redrive r on r.id = i.redrive_id
     where i.outcome in ('planned', 'enqueued') and r.state in ('waiting', 'canary', 'running', 'paused', 'stopped', 'aborting')

@@ -7,7 +7,7 @@ import { deathsOf, killUnarmed, missedOf, openPost, type Post } from './crew.ts'
 import { type Evidence, type Field, type Ground, openField } from './ground.ts';
 import type { Temper } from './handler.ts';
 import { bulk, payloadOf } from './jobs.ts';
-import { rests } from './seed.ts';
+import { rests } from './rest.ts';
 
 /** What one redrive under fire showed. */
 export interface RedriveResult {

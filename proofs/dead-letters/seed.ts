@@ -1,13 +1,10 @@
-import { type Database, sql } from '../../packages/ops/src/postgres/index.ts';
-import { pollUntil } from '../../packages/ops/src/testing/poll.ts';
-import { settles } from '../harness/settled.ts';
 import { assemble, type Damage, inflict } from './attack.ts';
 import { checkFromOutside, type Findings } from './checker.ts';
 import { deathsOf, missedOf } from './crew.ts';
 import { planFaults } from './fault-plan.ts';
-import { type Evidence, type Ground, openField, type Redis } from './ground.ts';
-import { prefix, queues } from './jobs.ts';
+import { type Evidence, type Ground, openField } from './ground.ts';
 import { openLoad } from './load.ts';
+import { rests } from './rest.ts';
 import { assembleMenders, retryAll } from './retries.ts';
 
 /** What one seed showed. */
@@ -26,9 +23,6 @@ export interface SeedResult {
   readonly shots: number;
   readonly evidence: Evidence;
 }
-
-/** From the end of the faults until everything must have its verdict. */
-const settlesWithinMs = 60_000;
 
 /** Runs one seed on a database of its own: jobs die while processes die, then all letters are retried while processes die. */
 export async function runSeed(seed: number, ground: Ground): Promise<SeedResult> {
@@ -68,28 +62,4 @@ export async function runSeed(seed: number, ground: Ground): Promise<SeedResult>
     await load.close();
     await field.close();
   }
-}
-
-/** Waits until nothing is due, no letter is being retried and no failed job is left in Redis. False when it is late. */
-export async function rests(db: Database, redis: Redis): Promise<boolean> {
-  if (!(await settles(db, settlesWithinMs))) return false;
-  const retrying = sql`select from ops.dead_letter_queue where state = 'retrying' limit 1`;
-  return pollUntil(
-    async () => {
-      const counts = await Promise.all(queues.map(({ name }) => busy(redis, name)));
-      return counts.every((count) => count === 0) && (await db.query(retrying)).rowCount === 0;
-    },
-    { deadlineMs: settlesWithinMs, everyMs: 50 },
-  ).catch(() => false);
-}
-
-/** Jobs that Redis has not let go of: their runs are decided, but BullMQ has yet to hear it. */
-async function busy(redis: Redis, queue: string): Promise<number> {
-  const key = (name: string) => `${prefix}:${queue}:${name}`;
-  const [wait, active, failed] = await Promise.all([
-    redis.llen(key('wait')),
-    redis.llen(key('active')),
-    redis.zcard(key('failed')),
-  ]);
-  return failed + active + (queue === 'unattended' ? 0 : wait);
 }
