@@ -4,8 +4,8 @@ import { afterEach, describe, expect, inject, it } from 'vitest';
 import { sql } from '../postgres/index.ts';
 import { bury, enqueueProbe } from '../queues/index.ts';
 import { pollUntil, type TestPlane } from '../testing/index.ts';
-import { readStock } from './index.ts';
-import { breakable, openLetters } from './letters.fixture.ts';
+import { closeLetters, readStock } from './index.ts';
+import { ana, breakable, openLetters } from './letters.fixture.ts';
 
 let opened: Awaited<ReturnType<typeof openLetters>>;
 afterEach(() => opened.plane.close());
@@ -185,6 +185,42 @@ describe('the sweeper', () => {
       correlation_id: 'forged-0001',
     });
     expect(state.runs).toBe(0);
+  });
+
+  it('opens the letter of a lost run again, when the same work is planned anew and dies', async () => {
+    const { plane, plan, letterOf, letters } = await open();
+    await plane.run({ work: breakable().handler });
+    const meta = { correlation_id: 'forged-0001', enqueued_at: new Date().toISOString() };
+    const lost = { v: 1, run: 'task-1', root: 'task-1', meta, body: { n: 0 } };
+    await withQueue(plane, async (queue) => {
+      await queue.add('task', lost, { jobId: 'task-1' });
+      const { id } = await letterOf('task-1');
+      await pollUntil(async () => (await queue.getJob('task-1')) === undefined);
+      await plane.db.transaction((tx) => closeLetters(tx, [{ letterId: id }], { action: 'resolve', actor: ana }));
+    });
+    await plan(1);
+    const letter = await letterOf('task-1', 'pending');
+    expect(letter).toMatchObject({ cause: 'exhausted', payload: { n: 1 }, payload_version: 1, resolution: null });
+    expect(await letters()).toHaveLength(1);
+    const failed = await plane.db.query(sql`select sum(deaths)::int as deaths from ops.job_death`);
+    expect(failed.rows).toEqual([{ deaths: 1 }]);
+    expect(await readStock(plane.db)).toMatchObject([{ captured: 1, open: 1, resolved: 0 }]);
+  });
+
+  it('counts evidence that it could not keep once, however often it meets the job', async () => {
+    const { plane, letters } = await open();
+    const errors = async () =>
+      (await plane.db.query<{ n: number }>(sql`select coalesce(sum(capture_errors), 0)::int as n from ops.job_death`))
+        .rows[0]?.n;
+    await plane.start(plane.scheduler());
+    await forgeFailed(plane, 'foreign-1', `"${'x'.repeat(16 * 1024 * 1024)}"`);
+    await pollUntil(async () => (await letters()).length === 1);
+    // The first stays in Redis, so each pass that takes one of the others meets it again.
+    for (const count of [2, 3]) {
+      await forgeFailed(plane, `foreign-${count}`, '{}');
+      await pollUntil(async () => (await letters()).length === count);
+    }
+    expect(await errors()).toBe(1);
   });
 
   it.each<[string, string]>([

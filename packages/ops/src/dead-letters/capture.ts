@@ -19,10 +19,48 @@ export interface Evidence extends Omit<Death, 'runKey'> {
  * back to `pending`, and its item of a redrive to `failed`. A second capture of the same death changes nothing.
  */
 export async function captureDeaths(tx: Tx, deaths: readonly Death[]): Promise<void> {
-  await writeLetters(
-    tx,
-    deaths.map((death) => ({ ...death, jobId: death.runKey })),
-  );
+  const evidence = deaths.map((death) => ({ ...death, jobId: death.runKey }));
+  const letters = await writeLetters(tx, evidence);
+  if (letters < deaths.length) await reopenLetters(tx, evidence);
+}
+
+/**
+ * The rare case of a first death whose work has a letter already: Postgres lost a run, its job was captured as orphaned, and the work
+ * was asked for again under the same key. One piece of work has one letter, so that one is opened again with the new evidence; the
+ * death is not counted twice. While a retry of it runs, that retry speaks for it.
+ */
+async function reopenLetters(tx: Tx, evidence: readonly Evidence[]): Promise<void> {
+  const rows = evidence.filter(({ letterId }) => letterId === null).map(rowOf);
+  if (rows.length === 0) return;
+  await tx.query(sql`
+    with death as materialized (
+      select d.*, l.id, l.state from json_to_recordset(${JSON.stringify(rows)}::json)
+        as d(queue text, job_id text, root_key text, run_key text, cause text, body text, error_type text, error_message text,
+             error_code text, stack text, fingerprint text, title text, message text, frame text, attempts int, died_at timestamptz)
+      join ops.dead_letter_queue l on l.source = 'queue' and l.queue_name = left(d.queue, 100) and l.root_key = d.root_key
+      -- Not those that were made just now.
+      where l.run_key is distinct from d.run_key or l.cause = 'orphaned'),
+    reopened as (
+      update ops.dead_letter_queue l
+      set state = 'pending', version = l.version + 1, run_key = d.run_key, job_id = d.job_id, cause = d.cause,
+          error_type = d.error_type, error_message = d.error_message, error_code = d.error_code, stack_trace = d.stack,
+          fingerprint = d.fingerprint, attempts = l.attempts + d.attempts, failed_at = d.died_at, resolved_at = null,
+          resolved_by = null, resolution = null, snoozed_until = null, snoozed_deaths = null,
+          payload_version = l.payload_version + (d.body is not null)::int,
+          payload = case when d.body is null then l.payload when pg_input_is_valid(d.body, 'jsonb') then d.body::jsonb end,
+          payload_bytes = coalesce(octet_length(d.body), l.payload_bytes)
+      from death d where l.id = d.id and l.state <> 'retrying'
+      returning l.id, l.payload_version),
+    kept as (
+      insert into ops.dead_letter_payload (letter_id, version, body, sha256)
+      select d.id, r.payload_version, d.body, encode(sha256(convert_to(d.body, 'UTF8')), 'hex')
+      from death d join reopened r on r.id = d.id where d.body is not null),
+    grouped as (
+      insert into ops.dead_letter_group (fingerprint, title, error_type, message, frame, sample_id, first_seen, last_seen)
+      select distinct on (fingerprint) fingerprint, title, error_type, message, frame, id, died_at, died_at
+      from death order by fingerprint
+      on conflict (fingerprint) do nothing)
+    insert into ops.job_death (queue, deaths) select queue, -count(*) from death group by queue`);
 }
 
 /** Answers how many letters were made or changed. */
@@ -130,7 +168,9 @@ function letterStatement(rows: readonly Row[]) {
         on conflict (fingerprint) do nothing),
       lacking as (
         insert into ops.job_death (queue, deaths, capture_errors)
-        select queue, 0, count(*) from death where lacks is not null group by queue)
+        select queue, 0, count(*) from death
+        where lacks is not null and (id in (select id from made union all select id from again)) is true
+        group by queue)
       select ((select count(*) from made) + (select count(*) from again))::int as letters`,
   );
 }
