@@ -1,6 +1,7 @@
 import { execFile, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, realpathSync, renameSync, rmSync } from 'node:fs';
+import { totalmem } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
@@ -134,6 +135,11 @@ function removeHalves(home: string): void {
   }
 }
 
+/** A sixteenth of the memory, at most 1 GB: it is taken only as far as data fill it. With 128 MB, a market of 100,000 providers does not fit. */
+function sharedBuffersMb(memoryBytes: number): number {
+  return Math.min(1_024, Math.max(128, Math.floor(memoryBytes / 2 ** 20 / 16)));
+}
+
 function serverSettings(options: { sockets: string; port: number | undefined; durable: boolean }): string[] {
   const { sockets, port, durable } = options;
   const settings: Record<string, string | number> = {
@@ -141,7 +147,7 @@ function serverSettings(options: { sockets: string; port: number | undefined; du
     port: port ?? 5432,
     unix_socket_directories: sockets,
     unix_socket_permissions: '0700',
-    shared_buffers: '128MB',
+    shared_buffers: `${sharedBuffersMb(totalmem())}MB`,
     max_connections: durable ? 100 : 200,
     max_wal_size: '1GB',
     jit: 'off',
