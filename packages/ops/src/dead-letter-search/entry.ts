@@ -1,6 +1,6 @@
 import { type Actor, audit } from '../audit/index.ts';
+import { whyAbsent } from '../dead-letters/index.ts';
 import type { Database, Queryable, Tx } from '../postgres/index.ts';
-import { refuse } from '../refusals/index.ts';
 import { attemptsOf, type StoredRun } from './attempts.ts';
 import { causeText } from './cause-text.ts';
 import type { LetterAttempt, LetterDetail } from './contract.ts';
@@ -21,7 +21,7 @@ export interface Viewing {
 /** Attempts that one letter's answer holds. */
 const attemptsShown = 50;
 
-/** Everything about one letter; writes the audit row `dlq.entry_viewed` in the transaction of the read. Throws refusal `not_found`. */
+/** Everything about one letter; writes the audit row `dlq.entry_viewed` in the transaction of the read. Throws refusal `not_found` or `removed_by_retention`. */
 export async function viewLetter(db: Database, viewing: Viewing): Promise<LetterDetail> {
   return db.transaction(async (tx) => {
     const letter = await found(tx, viewing.id);
@@ -46,7 +46,7 @@ export async function viewLetter(db: Database, viewing: Viewing): Promise<Letter
   });
 }
 
-/** The whole payload of one letter, whatever its size; audited as a view. Throws refusal `not_found`. */
+/** The whole payload of one letter, whatever its size; audited as a view. Throws refusal `not_found` or `removed_by_retention`. */
 export async function viewWholePayload(db: Database, viewing: Viewing) {
   return db.transaction(async (tx) => {
     const letter = await found(tx, viewing.id);
@@ -56,7 +56,7 @@ export async function viewWholePayload(db: Database, viewing: Viewing) {
   });
 }
 
-/** Every attempt at the work of a letter, newest first. Throws refusal `not_found`. */
+/** Every attempt at the work of a letter, newest first. Throws refusal `not_found` or `removed_by_retention`. */
 export async function readAttempts(db: Queryable, id: string): Promise<LetterAttempt[]> {
   return attempts(db, await queries.readRuns(db, await found(db, id)));
 }
@@ -68,7 +68,7 @@ export async function letterVersion(db: Queryable, id: string): Promise<number |
 
 async function found(db: Queryable, id: string): Promise<queries.StoredLetter> {
   const letter = await queries.readLetter(db, id);
-  if (!letter) throw refuse('not_found');
+  if (!letter) throw await whyAbsent(db, id);
   return letter;
 }
 

@@ -12,7 +12,7 @@ export {
 } from './contract.ts';
 export { type Classified, classifier, fingerprintOf } from './fingerprint.ts';
 export { foldChanges, readStock, type Stock } from './fold.ts';
-export { conflictOf, readLetter } from './letter.ts';
+export { conflictOf, readLetter, whyAbsent } from './letter.ts';
 export { captureRemoved } from './removed.ts';
 export { letterRetention, retainLetters } from './retention.ts';
 export { retryLetter, type RetryRequest } from './retry.ts';

@@ -1,5 +1,5 @@
 import { type Queryable, sql } from '../postgres/index.ts';
-import { refuse } from '../refusals/index.ts';
+import { type Refusal, refuse } from '../refusals/index.ts';
 
 export const letterStates = ['pending', 'snoozed', 'retrying', 'resolved', 'discarded'] as const;
 export type LetterState = (typeof letterStates)[number];
@@ -22,7 +22,7 @@ export interface Letter {
   readonly resolvedAt: string | null;
 }
 
-/** Throws refusal `not_found`, or `version_changed` with the present version. */
+/** Throws refusal `not_found`, `removed_by_retention`, or `version_changed` with the present version. */
 export async function readLetter(tx: Queryable, id: string, expectedVersion?: number): Promise<Letter> {
   const { rows } = await tx.query<Letter>(sql`
     select l.id, l.source, l.queue_name as queue, l.kind, l.state, l.resolved, l.version, l.generation,
@@ -34,7 +34,7 @@ export async function readLetter(tx: Queryable, id: string, expectedVersion?: nu
     left join ops.dead_letter_payload p on p.letter_id = l.id and p.version = l.payload_version
     where l.id = ${id}::uuid`);
   const letter = rows[0];
-  if (!letter) throw refuse('not_found');
+  if (!letter) throw await whyAbsent(tx, id);
   if (expectedVersion !== undefined && letter.version !== expectedVersion) {
     throw refuse('version_changed', {
       version: letter.version,
@@ -43,6 +43,24 @@ export async function readLetter(tx: Queryable, id: string, expectedVersion?: nu
     });
   }
   return letter;
+}
+
+/**
+ * The refusal for a letter that is not there: `removed_by_retention` where the audit log shows that it was, with its last act and the
+ * last run of retention; else `not_found`.
+ */
+export async function whyAbsent(db: Queryable, id: string): Promise<Refusal> {
+  const { rows } = await db.query<Record<string, unknown>>(sql`
+    select last.actor_name as by, to_jsonb(last.at) #>> '{}' as at, last.via, last.action,
+           to_jsonb(ran.at) #>> '{}' as retention_ran_at
+    from (
+      select * from ops.audit_log where target_type = 'dead_letter' and target_id = lower(${id})
+      order by seq desc limit 1) last
+    cross join lateral (
+      select at from ops.audit_log
+      where target_type = 'dead_letters' and target_id = 'closed' and action = 'dlq.retention_ran' and seq > last.seq
+      order by seq desc limit 1) ran`);
+  return rows[0] ? refuse('removed_by_retention', rows[0]) : refuse('not_found');
 }
 
 /** Who was first: `by`, `at` and `via` of the act that the letter's present state comes from. */

@@ -250,6 +250,11 @@ describe('retention', () => {
     expect((await plane.db.query(sql`select 1 from ops.dead_letter_payload`)).rows).toHaveLength(1);
     expect(await audits('dlq.retention_ran')).toMatchObject([{ details: { work: 1 } }]);
     expect(await readStock(plane.db)).toMatchObject([{ captured: 2, open: 1, resolved: 1 }]);
+    const restoring = plane.db.transaction((tx) =>
+      closeLetter(tx, { id: letter.id, action: 'restore', actor: ana, reason: 'once more' }),
+    );
+    const details = { by: 'Ana', action: 'dlq.entry_resolved', retention_ran_at: expect.stringContaining('T') };
+    await expect(restoring).rejects.toMatchObject({ code: 'removed_by_retention', status: 404, details });
   });
 
   it('removes redrives, hours and groups after 90 days, and keeps the sums of a queue true', async () => {

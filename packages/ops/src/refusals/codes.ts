@@ -32,6 +32,10 @@ export const opsErrors = {
   self_approval: { status: 403, meaning: 'Who plans a redrive cannot approve it; another person must.' },
   origin_refused: { status: 403, meaning: 'A browser write from another origin.' },
   not_found: { status: 404, meaning: 'There is no such thing, or it is not visible to the actor.' },
+  removed_by_retention: {
+    status: 404,
+    meaning: 'It was closed, and retention has removed it; `details` says who acted last, and when retention ran.',
+  },
   request_timeout: { status: 408, meaning: 'The request did not arrive whole in time.' },
   in_progress: { status: 409, meaning: 'The same work is under way.' },
   version_changed: {
