@@ -115,6 +115,18 @@ describe('POST /queues/dlq/:id/retry', () => {
       403,
       { code: 'mfa_stale' },
     ],
+    ...[
+      { op: 'copy', from: '/n', path: '/m' },
+      { op: 'move', from: '/n', path: '/m' },
+      { op: 'test', path: '/n', value: 1 },
+    ].map((operation): [string, string, object, Record<string, string>, number, object] => [
+      `without dlq.reveal an edit that tells of values: ${operation.op}`,
+      'retry',
+      { patch: [operation], dry_run: true },
+      {},
+      403,
+      { code: 'missing_permission', details: { permission: 'dlq.reveal' } },
+    ]),
     ['a bad id', '/api/v1/admin/queues/dlq/42/retry', undefined, {}, 400, { error: 'Bad request', code: 'bad_id' }],
     [
       'an unknown id',

@@ -14,7 +14,7 @@ import {
   retryLetter,
   retryPreview,
 } from '../dead-letters/index.ts';
-import { demand } from './access.ts';
+import { type Authorization, demand, reveals } from './access.ts';
 import type { AdminDeps } from './admin.ts';
 import { idParam, operation } from './route.ts';
 import { write } from './write.ts';
@@ -51,14 +51,14 @@ function retryRoute(app: FastifyInstance, { db, registry, overview }: AdminDeps)
       answer: retryAnswer.or(retryPreview),
     },
     async ({ params, body, actor, authorization, request, reply }) => {
-      if (body.patch) demand(authorization, { permission: 'dlq.edit', secondFactor: 'fresh' });
+      if (body.patch) demandEdit(body.patch, authorization);
       if (body.target_queue !== undefined) demand(authorization, { permission: 'dlq.edit', secondFactor: 'verified' });
       const ask = askOf(body);
       if (ask.dryRun) {
         const plan = await db.transaction((tx) =>
           retryLetter(tx, { id: params.id, ask, actor, registry, now: new Date() }),
         );
-        return previewOf(plan);
+        return previewOf(plan, reveals(authorization));
       }
       const answer = await write(db, request, reply, async (tx) => {
         const plan = await retryLetter(tx, { id: params.id, ask, actor, registry, now: new Date() });
@@ -67,6 +67,13 @@ function retryRoute(app: FastifyInstance, { db, registry, overview }: AdminDeps)
       return { ...answer, ...(await dispatchOf(overview, answer.queue)) };
     },
   );
+}
+
+/** What compares or moves values inside a payload would tell those that are masked, and needs to see them. */
+function demandEdit(patch: NonNullable<z.infer<typeof retryBody>['patch']>, authorization: Authorization): void {
+  demand(authorization, { permission: 'dlq.edit', secondFactor: 'fresh' });
+  const looks = patch.some(({ op }) => op === 'test' || op === 'copy' || op === 'move');
+  if (looks) demand(authorization, { permission: 'dlq.reveal', secondFactor: 'fresh' });
 }
 
 function askOf(body: z.infer<typeof retryBody>) {
@@ -90,7 +97,9 @@ function retriedOf({ jobId, generation, queue }: Plan) {
   return { ok: true, job_id: jobId, message, state: 'retrying', generation, queue } as const;
 }
 
-function previewOf({ queue, kind, jobId, sideEffect, edited, warnings }: Plan) {
+/** Without `dlq.reveal` the differences are places alone: a value may have been in the payload before. */
+function previewOf({ queue, kind, jobId, sideEffect, edited, warnings }: Plan, inClear: boolean) {
+  const diff = edited?.diff ?? [];
   return {
     ok: true,
     dry_run: true,
@@ -98,7 +107,7 @@ function previewOf({ queue, kind, jobId, sideEffect, edited, warnings }: Plan) {
     kind,
     job_id: jobId,
     side_effect: sideEffect,
-    diff: edited?.diff ?? [],
+    diff: inClear ? diff : diff.map(({ op, path }) => ({ op, path })),
     warnings,
   };
 }
