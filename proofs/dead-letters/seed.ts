@@ -3,6 +3,7 @@ import { checkFromOutside, type Findings } from './checker.ts';
 import { deathsOf, missedOf } from './crew.ts';
 import { planFaults } from './fault-plan.ts';
 import { type Evidence, type Ground, openField } from './ground.ts';
+import { aimed, volatile, work } from './jobs.ts';
 import { openLoad } from './load.ts';
 import { rests } from './rest.ts';
 import { assembleMenders, retryAll } from './retries.ts';
@@ -33,7 +34,7 @@ export async function runSeed(seed: number, ground: Ground): Promise<SeedResult>
   try {
     const posts = assemble(plan, field);
     const damage = await inflict({ plan, field, load, posts });
-    const settledFirst = await rests(db, redis);
+    const settledFirst = await rests(db, redis, [work, volatile, aimed]);
     for (const post of [...posts.workers, ...posts.volatile]) await post.close();
     const deaths = await checkFromOutside(evidence);
     const workers = assembleMenders(field, plan);
