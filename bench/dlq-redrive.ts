@@ -41,6 +41,7 @@ export async function measureRedrive(api: BenchProcess, urls: Urls, say: (line: 
     const planned = await send(api, 'POST', '', {
       name: 'benchmark',
       filter: `state:open queue:${largestQueue}`,
+      // oxlint-disable-next-line unicorn/no-thenable -- the API's name for the ramp
       options: { rate: 'auto', canary: { size: canarySize, then: [1] } },
     });
     const plan = await until(api, planned.id, (state) => state === 'planned');
@@ -75,12 +76,12 @@ async function watch(redis: Redis, engine: BenchProcess, jobs: number): Promise<
 /** Those of the queue that are in Redis: what the canary did has left it. */
 async function countJobs(redis: Redis): Promise<number> {
   const key = (set: string) => `${prefix}:${largestQueue}:${set}`;
-  const counts = await Promise.all([
+  const [prioritized, active, waiting] = [
     redis.zcard(key('prioritized')),
     redis.llen(key('active')),
     redis.llen(key('wait')),
-  ]);
-  return counts.reduce((sum, count) => sum + count, 0);
+  ];
+  return (await Promise.all([prioritized, active, waiting])).reduce((sum, count) => sum + count, 0);
 }
 
 async function send(api: BenchProcess, method: 'GET' | 'POST', path: string, body?: object): Promise<Plan> {

@@ -47,7 +47,8 @@ export const queues: readonly QueueDefinition[] = queueNames.map((name) =>
     name,
     attempts: 3,
     backoffMs: [1_000],
-    kinds: { [kind]: { schema: payloadSchema, sideEffect: 'idempotent' } },
+    // A worker that is stuck on purpose stays so.
+    kinds: { [kind]: { schema: payloadSchema, sideEffect: 'idempotent', timeoutMs: 3_600_000 } },
   }),
 );
 

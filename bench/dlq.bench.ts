@@ -86,7 +86,8 @@ export async function run({ quick, large, say }: RunOptions): Promise<Figure[]> 
 async function capture({ databaseUrl, redisUrl }: Servers, sizes: Sizes, say: Say): Promise<Captured> {
   say(`capture: ${count(sizes.capture.jobs)} failing jobs a round`);
   const db = openDatabase({ url: databaseUrl, poolSize: 1 });
-  await db.query(sql`create database capture template fmhl`).finally(() => db.close());
+  await db.query(sql`create database capture template fmhl`);
+  await db.close();
   const url = new URL(databaseUrl);
   url.pathname = '/capture';
   return measureCapture({ databaseUrl: url.href, redisUrl }, { ...sizes.capture, say });
