@@ -16,7 +16,7 @@ export interface Redriven {
   readonly jobs: number;
   /** Jobs a second, from the end of the canary until Redis has them all. */
   readonly rate: number;
-  /** Memory of the engine's process, in MB: median of the second quarter of the run, and what the last quarter has more. */
+  /** Memory of the engine's process, in MB: median of the third quarter of the run, when its heap has grown to its size, and what the last has more. */
   readonly memory: number;
   readonly memoryGrowth: number;
 }
@@ -69,8 +69,8 @@ async function watch(redis: Redis, engine: BenchProcess, jobs: number): Promise<
   }
   const rate = (jobs * 1_000) / (performance.now() - startedAt);
   const quarter = Math.max(1, memory.length >> 2);
-  const early = medianOf(memory.slice(quarter, 2 * quarter).concat(memory[0] ?? 0));
-  return { jobs, rate, memory: early, memoryGrowth: medianOf(memory.slice(-quarter)) - early };
+  const steady = medianOf(memory.slice(-2 * quarter, -quarter).concat(memory.slice(-1)));
+  return { jobs, rate, memory: steady, memoryGrowth: medianOf(memory.slice(-quarter)) - steady };
 }
 
 /** Those of the queue that are in Redis: what the canary did has left it. */
