@@ -141,18 +141,8 @@ export function openOps(options: OpsOptions): Ops {
   const redis = connectRedis(connection);
   const queues = openRedisQueues(redis, registry, prefix);
   const overview = cached(overviewCache, () => readOverview(db, queues, registry, () => new Date()));
-  const health = createHealth({
-    metrics,
-    onChange: (change) => log.warn('health_check_changed', { ...change }),
-    checks: {
-      database: async () => void (await db.query(sql`select 1`)),
-      redis: async () => void (await withDeadline(redis.ping(), 900, 'PING')),
-      queue: () => checkQueues(registry, queues, overview),
-    },
-  });
+  const health = openHealth({ db, redis, registry, queues, overview, log, metrics });
   watchStocks({ db, redis, metrics, registry, overview });
-  const lease = (name: string) =>
-    openLease(db, { name, holder: processId, ...(options.leaseMs !== undefined && { ttlMs: options.leaseMs }) });
   const onDeaths: OnDeaths = async (tx, dead) => {
     await captureDeaths(tx, dead);
     await options.onDeaths?.(tx, dead);
@@ -161,7 +151,6 @@ export function openOps(options: OpsOptions): Ops {
   const common = { db, queues, registry, log, metrics, failpoint, deaths, workerId: processId };
   const sweeping = { ...common, failedSets: openFailedSets(redis, prefix) };
   const sweep = () => sweepAll(sweeping, AbortSignal.timeout(60_000));
-  const { probeEveryMs = 3_600_000, redrives = {} } = options;
   watchProof(sweeping);
   return {
     registry,
@@ -171,7 +160,7 @@ export function openOps(options: OpsOptions): Ops {
     authorize,
     overview,
     migrate: async () => void (await openMigrator({ url: db.url, sets: [opsMigrations] }).up()),
-    http: adminRoutes({ ...sweeping, sweep, overview, redrives, web: { log, metrics, authorize } }),
+    http: adminRoutes({ ...sweeping, sweep, overview, redrives: options.redrives, web: { log, metrics, authorize } }),
     worker(handlers) {
       const worked = workerQueues(registry, handlers);
       return together('worker', [
@@ -188,28 +177,60 @@ export function openOps(options: OpsOptions): Ops {
     },
     relay: () =>
       openDispatcher({ ...common, redis, pollMs: options.dispatchPollMs ?? 100, mostWaiting: options.mostWaiting }),
-    scheduler: () =>
-      together('scheduler', [
-        openReconciler({
-          ...common,
-          lease: lease('reconciler'),
-          graceMs: options.reconcileAfterMs ?? 60_000,
-          everyMs: options.reconcileEveryMs ?? 60_000,
-        }),
-        openRetention({ db, log, lease: lease('retention') }),
-        openQueueWishes({ ...common, lease: lease('queue-wishes') }),
-        openSweeper({ ...sweeping, lease: lease('dead-letter-sweeper'), everyMs: options.sweepEveryMs ?? 3_000 }),
-        openFold({ db, log }),
-        openRedriveEngine({ ...common, ...redrives, host: redrives, lease: lease('redrives') }),
-        openSnoozeWaker({ db, log, lease: lease('snooze-waker') }),
-        ...(probeEveryMs > 0 ? [openProbe({ ...common, lease: lease('capture-probe'), everyMs: probeEveryMs })] : []),
-      ]),
+    scheduler: () => openScheduler(sweeping, options),
     retainDeadLetters: (signal = new AbortController().signal) => retainLetters(db, signal),
     async close() {
       await queues.close();
       redis.disconnect();
     },
   };
+}
+
+type Parts = Parameters<typeof openSweeper>[0] & { queues: RedisQueues; workerId: string };
+
+/** All that one process at a time should do, each part on a lease of its own. */
+function openScheduler(parts: Omit<Parts, 'lease' | 'everyMs'>, options: OpsOptions): Runnable {
+  const { db, log, workerId } = parts;
+  const { probeEveryMs = 3_600_000, redrives = {}, leaseMs } = options;
+  const lease = (name: string) =>
+    openLease(db, { name, holder: workerId, ...(leaseMs !== undefined && { ttlMs: leaseMs }) });
+  return together('scheduler', [
+    openReconciler({
+      ...parts,
+      lease: lease('reconciler'),
+      graceMs: options.reconcileAfterMs ?? 60_000,
+      everyMs: options.reconcileEveryMs ?? 60_000,
+    }),
+    openRetention({ db, log, lease: lease('retention') }),
+    openQueueWishes({ ...parts, lease: lease('queue-wishes') }),
+    openSweeper({ ...parts, lease: lease('dead-letter-sweeper'), everyMs: options.sweepEveryMs ?? 3_000 }),
+    openFold({ db, log }),
+    openRedriveEngine({ ...parts, ...redrives, host: redrives, lease: lease('redrives') }),
+    openSnoozeWaker({ db, log, lease: lease('snooze-waker') }),
+    ...(probeEveryMs > 0 ? [openProbe({ ...parts, lease: lease('capture-probe'), everyMs: probeEveryMs })] : []),
+  ]);
+}
+
+interface HealthParts {
+  readonly db: Database;
+  readonly redis: ReturnType<typeof connectRedis>;
+  readonly registry: QueueRegistry;
+  readonly queues: RedisQueues;
+  readonly overview: Ops['overview'];
+  readonly log: Logger;
+  readonly metrics: Metrics;
+}
+
+function openHealth({ db, redis, registry, queues, overview, log, metrics }: HealthParts): Health {
+  return createHealth({
+    metrics,
+    onChange: (change) => log.warn('health_check_changed', { ...change }),
+    checks: {
+      database: async () => void (await db.query(sql`select 1`)),
+      redis: async () => void (await withDeadline(redis.ping(), 900, 'PING')),
+      queue: () => checkQueues(registry, queues, overview),
+    },
+  });
 }
 
 /** Asks Redis alone while little waits; how old the oldest is costs a question to Postgres. */

@@ -106,6 +106,23 @@ function rowOf(death: Evidence) {
   };
 }
 
+/** The group of each letter that was made or changed, and the count of those whose evidence lacks something. */
+const bookkeeping = sql`
+  grouped as (
+    insert into ops.dead_letter_group as g (fingerprint, title, error_type, message, frame, sample_id, first_seen, last_seen,
+                                            first_version, last_version)
+    select distinct on (d.fingerprint) d.fingerprint, d.title, d.error_type, d.message, d.frame, d.id, d.died_at, d.died_at,
+           d.worker_version, d.worker_version
+    from death d
+    where not d.synthetic and (d.id in (select id from made union all select id from again)) is true
+    order by d.fingerprint
+    on conflict (fingerprint) do nothing),
+  lacking as (
+    insert into ops.job_death (queue, deaths, capture_errors)
+    select queue, 0, count(*) from death
+    where lacks is not null and (id in (select id from made union all select id from again)) is true
+    group by queue)`;
+
 /**
  * The ladder of content: exact text beside jsonb, where Postgres takes it as jsonb; else the exact text alone; else bytes. What Postgres
  * thinks of a text is asked, not tried, so that no content makes the statement fail. Memberships are asked with `is true`, which makes
@@ -157,20 +174,7 @@ function letterStatement(rows: readonly Row[]) {
         set outcome = 'failed', decided_at = clock_timestamp(),
             new_fingerprint = case when a.fingerprint <> a.was then a.fingerprint end
         from again a where i.letter_id = a.id and i.generation = a.generation and i.outcome = 'enqueued'),
-      grouped as (
-        insert into ops.dead_letter_group as g (fingerprint, title, error_type, message, frame, sample_id, first_seen, last_seen,
-                                                first_version, last_version)
-        select distinct on (d.fingerprint) d.fingerprint, d.title, d.error_type, d.message, d.frame, d.id, d.died_at, d.died_at,
-               d.worker_version, d.worker_version
-        from death d
-        where not d.synthetic and (d.id in (select id from made union all select id from again)) is true
-        order by d.fingerprint
-        on conflict (fingerprint) do nothing),
-      lacking as (
-        insert into ops.job_death (queue, deaths, capture_errors)
-        select queue, 0, count(*) from death
-        where lacks is not null and (id in (select id from made union all select id from again)) is true
-        group by queue)
+      ${bookkeeping}
       select ((select count(*) from made) + (select count(*) from again))::int as letters`,
   );
 }

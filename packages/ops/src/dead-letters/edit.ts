@@ -18,7 +18,7 @@ export interface Edited {
 export function editPayload(text: string | null, patch: readonly Operation[], kind: JobKind): Edited {
   const before = readExactly(text, patch);
   const after = applied(before, patch);
-  const diff = createPatch(before, after) as Operation[];
+  const diff = createPatch(before, after);
   const paths = [...new Set(diff.map(({ path }) => path))];
   const locked = paths.find((path) => (kind.lockedPaths ?? []).some((lock) => overlaps(path, lock)));
   if (locked !== undefined) throw refuse('path_locked', { path: locked, locked: kind.lockedPaths });
@@ -83,7 +83,7 @@ function applied(before: unknown, patch: readonly Operation[]): unknown {
     path: `/payload${operation.path}`,
     ...('from' in operation && { from: `/payload${operation.from}` }),
   }));
-  const failed = applyPatch(holder, operations as Operation[]).findIndex((fault) => fault !== null);
+  const failed = applyPatch(holder, operations).findIndex((fault) => fault !== null);
   if (failed >= 0) {
     const operation = patch[failed];
     throw refuse('patch_failed', {

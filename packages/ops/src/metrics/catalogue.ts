@@ -22,7 +22,13 @@ const causesOfDeath = [
 
 /** The library's own metrics under `prefix` (default `fmhl_`). */
 export function opsCatalogue(prefix = 'fmhl_') {
-  return { ...httpMetrics(prefix), ...jobMetrics(prefix), ...queueMetrics(prefix), ...processMetrics(prefix) };
+  return {
+    ...httpMetrics(prefix),
+    ...jobMetrics(prefix),
+    ...queueMetrics(prefix),
+    ...letterMetrics(prefix),
+    ...processMetrics(prefix),
+  };
 }
 
 export type OpsCatalogue = ReturnType<typeof opsCatalogue>;
@@ -94,16 +100,11 @@ function jobMetrics(prefix: string) {
   });
 }
 
-function queueMetrics(prefix: string) {
-  const stock = (help: string, unit: string) =>
-    ({ type: 'gauge', help, labels: { queue: 'queues' }, unit, aggregation: 'S', reporter: collector }) as const;
-  const instance = (help: string, unit: string) =>
-    ({ type: 'gauge', help, labels: { queue: 'queues' }, unit, aggregation: 'I', reporter: 'worker' }) as const;
+const stock = (help: string, unit: string) =>
+  ({ type: 'gauge', help, labels: { queue: 'queues' }, unit, aggregation: 'S', reporter: collector }) as const;
+
+function letterMetrics(prefix: string) {
   return defineMetrics(prefix, {
-    queue_depth: stock('Jobs ready and waiting: not active, not delayed, those of a paused queue included', 'jobs'),
-    queue_oldest_job_age_seconds: stock('Age of the oldest job ready and waiting', 'seconds'),
-    queue_delayed: stock('Jobs not yet due, retries included', 'jobs'),
-    queue_paused: stock('1 when the queue is paused', 'boolean'),
     dlq_size: {
       type: 'gauge',
       help: 'Unresolved dead letters',
@@ -138,6 +139,17 @@ function queueMetrics(prefix: string) {
       aggregation: 'F',
       reporter: 'scheduler, probe',
     },
+  });
+}
+
+function queueMetrics(prefix: string) {
+  const instance = (help: string, unit: string) =>
+    ({ type: 'gauge', help, labels: { queue: 'queues' }, unit, aggregation: 'I', reporter: 'worker' }) as const;
+  return defineMetrics(prefix, {
+    queue_depth: stock('Jobs ready and waiting: not active, not delayed, those of a paused queue included', 'jobs'),
+    queue_oldest_job_age_seconds: stock('Age of the oldest job ready and waiting', 'seconds'),
+    queue_delayed: stock('Jobs not yet due, retries included', 'jobs'),
+    queue_paused: stock('1 when the queue is paused', 'boolean'),
     job_outbox_backlog: stock('Jobs committed and not yet handed over', 'jobs'),
     job_outbox_oldest_age_seconds: stock('Age of the oldest job not yet handed over', 'seconds'),
     queue_stats_last_success_timestamp_seconds: {
