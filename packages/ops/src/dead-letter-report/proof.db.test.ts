@@ -22,7 +22,7 @@ const die = () => ({ work: async () => bury(new Error('no place')) });
 const never = { everyMs: 3_600_000, sweepEveryMs: 3_600_000, reconcileEveryMs: 3_600_000 };
 
 /** As another program that uses the same Redis would add it. */
-async function failInRedis(id: string): Promise<void> {
+async function failInRedis(id: string, finishedOn = String(Date.now() - 60_000)): Promise<void> {
   const connection = new Redis(inject('redisUrl'), { maxRetriesPerRequest: null });
   const queue = new Queue('work', { connection, prefix: opened.plane.prefix });
   await queue.add('foreign', { any: 1 }, { jobId: id });
@@ -31,7 +31,7 @@ async function failInRedis(id: string): Promise<void> {
     .multi()
     .lrem(`${key}:wait`, 0, id)
     .zadd(`${key}:failed`, Date.now(), id)
-    .hset(`${key}:${id}`, 'failedReason', 'boom', 'finishedOn', String(Date.now() - 60_000))
+    .hset(`${key}:${id}`, 'failedReason', 'boom', 'finishedOn', finishedOn)
     .exec();
   await queue.close();
   connection.disconnect();
@@ -127,6 +127,14 @@ describe('the capture proof', () => {
     expect(await rowOf('work')).toMatchObject({ failed: 1, captured: 1, open: 1, gap: 0 });
     const { rows } = await plane.db.query(sql`select reason from ops.audit_log where action = 'dlq.proof_repaired'`);
     expect(rows).toEqual([{ reason }]);
+  });
+
+  it('counts what somebody else put into Redis, whatever it holds', async () => {
+    await open(never);
+    await failInRedis('no-time', 'garbage');
+    await failInRedis('far-time', '9e15');
+    await failInRedis('with-\u0000-nul');
+    expect(await proofOf()).toMatchObject({ ok: false, gap: 3 });
   });
 
   it('asks for a reason to repair', async () => {

@@ -65,10 +65,7 @@ export async function retainLetters(db: Database, signal: AbortSignal): Promise<
 async function retainBooks(db: Database): Promise<void> {
   const { hourDays, redriveDays, groupDays } = letterRetention;
   await db.query(sql`delete from ops.dead_letter_hour where hour < clock_timestamp() - ${hourDays} * interval '1 day'`);
-  await db.query(sql`
-    delete from ops.redrive
-    where ended_at < clock_timestamp() - ${redriveDays} * interval '1 day'
-       or (state = 'expired' and created_at < clock_timestamp() - ${redriveDays} * interval '1 day')`);
+  await retainRedrives(db, redriveDays);
   await db.query(sql`
     with gone as (
       delete from ops.dead_letter_group g
@@ -84,4 +81,19 @@ async function retainBooks(db: Database): Promise<void> {
     on conflict (source, queue_name, fingerprint) do update
     set captured = s.captured + excluded.captured, deaths = s.deaths + excluded.deaths, open = s.open + excluded.open,
         resolved = s.resolved + excluded.resolved, discarded = s.discarded + excluded.discarded`);
+}
+
+/** Items go first, in batches: a redrive may hold a million. */
+async function retainRedrives(db: Database, days: number): Promise<void> {
+  const old = sql`
+    select id from ops.redrive
+    where ended_at < clock_timestamp() - ${days} * interval '1 day'
+       or (state = 'expired' and created_at < clock_timestamp() - ${days} * interval '1 day')`;
+  for (let items = batchSize; items === batchSize; ) {
+    const { rowCount } = await db.query(sql`
+      delete from ops.redrive_item where (redrive_id, ord) in (
+        select redrive_id, ord from ops.redrive_item where redrive_id in (${old}) limit ${batchSize})`);
+    items = rowCount;
+  }
+  await db.query(sql`delete from ops.redrive where id in (${old})`);
 }
