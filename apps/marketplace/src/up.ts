@@ -68,7 +68,6 @@ async function openMigrated(config: Config, embedded: Embedded): Promise<App> {
   await openMigrator({ url: databaseUrl, sets: migrationSets }).up();
   const key = config.tokenKey ?? tokenKey(config.dataDir);
   const app = openApp({ ...config, databaseUrl, redisUrl, smtpUrl, tokenKey: key }, { role: 'all' });
-  app.log.info('process_started', { role: app.role, pid: process.pid });
   return app;
 }
 

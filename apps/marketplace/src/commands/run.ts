@@ -41,7 +41,6 @@ async function runRole(name: string, config: ReadyConfig): Promise<number> {
   if (role.needs.includes('redis')) await requireRedisAt(config.redisUrl);
   await requireDatabaseAt(config.databaseUrl);
   const app = openApp(config, { role: name });
-  app.log.info('process_started', { role: name, pid: process.pid });
   const parts = [internalListener(app, { needs: role.needs, anyPort: false }), role.open(app)];
   await runApp(app, [
     ...parts,

@@ -41,7 +41,7 @@ export interface Mailbox {
 }
 
 export interface MailboxOptions {
-  /** Default 0: any free one. */
+  /** Default 0: whichever is free. */
   port?: number;
   /** Where the mails survive a restart; in memory only when missing. */
   dataDir?: string;

@@ -4,9 +4,11 @@ import { type BacklogFacts, explainJob, explainQueue, type JobFacts, type QueueF
 const now = new Date('2026-01-02T14:30:00Z');
 const at = (seconds: number) => new Date(now.getTime() + seconds * 1_000);
 
+/** The queue of these tables. */
+const queue = 'work';
 const calm: QueueFacts = {
   now,
-  queue: 'work',
+  queue,
   pause: null,
   redis: { paused: false, waiting: 10, active: 4, limitedForMs: 0 },
   workers: 2,
@@ -72,11 +74,11 @@ describe('why a job does not run', () => {
     expect(reasons[0]).toMatchObject({
       text: 'Ana paused the queue: mail is down. It ends when somebody resumes it.',
       facts: { by: 'Ana', reason: 'mail is down' },
-      action: { method: 'POST', path: '/queues/work/resume', permission: 'queue.control' },
+      action: { method: 'POST', path: `/queues/${queue}/resume`, permission: 'queue.control' },
     });
     expect(reasons[2]?.action).toEqual({
       method: 'POST',
-      path: '/queues/work/jobs/task-1/promote',
+      path: `/queues/${queue}/jobs/task-1/promote`,
       permission: 'job.control',
     });
   });

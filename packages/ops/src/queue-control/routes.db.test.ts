@@ -2,7 +2,7 @@ import fastify, { type FastifyInstance } from 'fastify';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { sql } from '../postgres/index.ts';
 import { controlledQueue, explanation, jobList, jobView, queueDetail } from './contract.ts';
-import { openControl } from './control.fixture.ts';
+import { openControl, work } from './control.fixture.ts';
 import { bury, done, queueOverview } from '../queues/index.ts';
 import { pollUntil } from '../testing/index.ts';
 
@@ -35,7 +35,7 @@ const reason = 'the mail server is down';
 describe('GET /queues', () => {
   it('shows each queue in the shape of the contract, its pause with who and why', async () => {
     await control.plan('task-1');
-    await post('/queues/work/pause', { reason, for_s: 600 });
+    await post(`/queues/${work.name}/pause`, { reason, for_s: 600 });
     const { queues, ...beside } = queueOverview.parse((await get('/queues')).json());
     expect(beside).toEqual({ as_of: expect.any(String), counted_from: 'redis' });
     expect(queues.map(({ name }) => name)).toEqual(['work', 'other']);
@@ -114,9 +114,9 @@ describe('pause and resume', () => {
     const first = await post('/queues/labour/pause', { reason });
     expect(first.statusCode).toBe(200);
     expect(controlledQueue.parse(first.json())).toMatchObject({ name: 'work', already: false, paused: { by: 'Ana' } });
-    expect((await post('/queues/work/pause', { reason })).json()).toMatchObject({ already: true });
-    expect((await post('/queues/work/resume')).json()).toMatchObject({ already: false, paused: null });
-    expect((await post('/queues/work/resume')).json()).toMatchObject({ already: true, paused: null });
+    expect((await post(`/queues/${work.name}/pause`, { reason })).json()).toMatchObject({ already: true });
+    expect((await post(`/queues/${work.name}/resume`)).json()).toMatchObject({ already: false, paused: null });
+    expect((await post(`/queues/${work.name}/resume`)).json()).toMatchObject({ already: true, paused: null });
     expect([(await control.audits('queue.paused')).length, (await control.audits('queue.resumed')).length]).toEqual([
       1, 1,
     ]);
@@ -128,7 +128,7 @@ describe('pause and resume', () => {
     [400, 'validation_failed', { reason, forever: true }, {}],
     [403, 'missing_permission', { reason }, { 'x-may': 'queue.read' }],
   ])('answer %i %s to what they cannot do', async (status, code, body, headers) => {
-    const answer = await post('/queues/work/pause', body, headers);
+    const answer = await post(`/queues/${work.name}/pause`, body, headers);
     expect([answer.statusCode, answer.json<{ code: string }>().code]).toEqual([status, code]);
     expect(await control.audits('queue.paused')).toEqual([]);
   });
@@ -138,25 +138,27 @@ describe('jobs', () => {
   it('are listed by state, page by page, and a cursor holds for its list alone', async () => {
     for (const n of [1, 2, 3]) await control.plan(`task-${n}`);
     await control.plan('later-1', { delayMs: 60_000, kind: 'later' });
-    const first = jobList.parse((await get('/queues/work/jobs?state=waiting&limit=2')).json());
+    const first = jobList.parse((await get(`/queues/${work.name}/jobs?state=waiting&limit=2`)).json());
     expect(first.jobs).toMatchObject([
       { job_id: 'task-1', state: 'waiting', dispatched: false, dead_letter_id: null },
       { job_id: 'task-2' },
     ]);
     const cursor = encodeURIComponent(first.pagination.next_cursor ?? '');
-    const second = jobList.parse((await get(`/queues/work/jobs?state=waiting&limit=2&cursor=${cursor}`)).json());
+    const second = jobList.parse(
+      (await get(`/queues/${work.name}/jobs?state=waiting&limit=2&cursor=${cursor}`)).json(),
+    );
     expect(second).toMatchObject({ jobs: [{ job_id: 'task-3' }], pagination: { next_cursor: null } });
-    expect((await get(`/queues/work/jobs?state=delayed&cursor=${cursor}`)).json()).toMatchObject({
+    expect((await get(`/queues/${work.name}/jobs?state=delayed&cursor=${cursor}`)).json()).toMatchObject({
       code: 'cursor_invalid',
     });
-    expect((await get('/queues/work/jobs?state=delayed&kind=later')).json()).toMatchObject({
+    expect((await get(`/queues/${work.name}/jobs?state=delayed&kind=later`)).json()).toMatchObject({
       jobs: [{ job_id: 'later-1' }],
     });
-    expect((await get('/queues/work/jobs?state=delayed&kind=task')).json()).toMatchObject({ jobs: [] });
+    expect((await get(`/queues/${work.name}/jobs?state=delayed&kind=task`)).json()).toMatchObject({ jobs: [] });
   });
 
   it.each(['state=asleep', 'limit=0', 'limit=1e9', 'page=1'])('are not listed with ?%s', async (query) => {
-    const answer = await get(`/queues/work/jobs?${query}`);
+    const answer = await get(`/queues/${work.name}/jobs?${query}`);
     expect([answer.statusCode, answer.json<{ code: string }>().code]).toEqual([400, 'validation_failed']);
   });
 
@@ -166,7 +168,7 @@ describe('jobs', () => {
     await pollUntil(
       async () => (await control.db.query(sql`select from ops.job_run where state = 'enqueued'`)).rowCount === 0,
     );
-    const list = async (state: string) => jobList.parse((await get(`/queues/work/jobs?state=${state}`)).json());
+    const list = async (state: string) => jobList.parse((await get(`/queues/${work.name}/jobs?state=${state}`)).json());
     expect(await list('done')).toMatchObject({
       jobs: [{ job_id: 'good-2', state: 'done', dispatched: null }, { job_id: 'good-1' }],
       pagination: { next_cursor: null },
@@ -178,7 +180,7 @@ describe('jobs', () => {
 
   it('are shown with their payload masked, and each view is audited', async () => {
     await control.plan('task-1');
-    const shown = jobView.parse((await get('/queues/work/jobs/task-1')).json());
+    const shown = jobView.parse((await get(`/queues/${work.name}/jobs/task-1`)).json());
     expect(shown).toMatchObject({
       payload: { n: 1, email: '[masked]' },
       payload_masked: ['email'],
@@ -188,16 +190,16 @@ describe('jobs', () => {
     });
     expect(await control.audits('job.viewed')).toMatchObject([{ target_id: 'task-1', details: { payload: 'masked' } }]);
     const may = { 'x-may': 'queue.read dlq.reveal' };
-    expect((await get('/queues/work/jobs/task-1', may)).json()).toMatchObject({
+    expect((await get('/queues/${work.name}/jobs/task-1', may)).json()).toMatchObject({
       payload: { email: 'ana@example.com' },
     });
-    expect((await get('/queues/work/jobs/task-1?payload=masked', may)).json()).toMatchObject({
+    expect((await get('/queues/${work.name}/jobs/task-1?payload=masked', may)).json()).toMatchObject({
       payload_masked: ['email'],
     });
-    expect((await get('/queues/work/jobs/task-1?payload=clear')).statusCode).toBe(403);
-    expect((await get('/queues/work/jobs/task-9')).statusCode).toBe(404);
+    expect((await get(`/queues/${work.name}/jobs/task-1?payload=clear`)).statusCode).toBe(403);
+    expect((await get(`/queues/${work.name}/jobs/task-9`)).statusCode).toBe(404);
     expect((await get('/queues/other/jobs/task-1')).statusCode).toBe(404);
-    expect((await get('/queues/work/jobs/a%00b')).json()).toMatchObject({ code: 'bad_id' });
+    expect((await get(`/queues/${work.name}/jobs/a%00b`)).json()).toMatchObject({ code: 'bad_id' });
     expect(await control.audits('job.viewed')).toHaveLength(3);
   });
 
@@ -205,7 +207,7 @@ describe('jobs', () => {
     await control.plane.run({ work: async () => bury(new Error('no such provider')) });
     await control.plan('bad');
     await pollUntil(async () => (await control.run('bad'))?.state === 'dead');
-    const shown = jobView.parse((await get('/queues/work/jobs/bad')).json());
+    const shown = jobView.parse((await get(`/queues/${work.name}/jobs/bad`)).json());
     expect(shown).toMatchObject({
       state: 'dead',
       cause: 'permanent',
@@ -220,19 +222,21 @@ describe('jobs', () => {
     const answers = await Promise.all(Array.from({ length: 10 }, () => post('/queues/labour/jobs/task-1/promote')));
     expect(answers.filter(({ statusCode }) => statusCode === 200)).toHaveLength(1);
     expect(answers.filter(({ statusCode }) => statusCode === 409)).toHaveLength(9);
-    expect((await post('/queues/work/jobs/task-1/remove', { reason }, { 'x-factor': 'stale' })).json()).toMatchObject({
+    expect(
+      (await post('/queues/${work.name}/jobs/task-1/remove', { reason }, { 'x-factor': 'stale' })).json(),
+    ).toMatchObject({
       code: 'mfa_stale',
     });
-    expect((await post('/queues/work/jobs/task-1/remove')).json()).toMatchObject({ code: 'reason_required' });
-    const removed = await post('/queues/work/jobs/task-1/remove', { reason });
+    expect((await post('/queues/${work.name}/jobs/task-1/remove')).json()).toMatchObject({ code: 'reason_required' });
+    const removed = await post('/queues/${work.name}/jobs/task-1/remove', { reason });
     expect(removed.json()).toEqual({ ok: true, dead_letter_id: expect.any(String), already: false });
-    expect((await post('/queues/work/jobs/task-1/remove', { reason })).json()).toMatchObject({ already: true });
+    expect((await post('/queues/${work.name}/jobs/task-1/remove', { reason })).json()).toMatchObject({ already: true });
   });
 });
 
 describe('explain', () => {
   it('tells why a queue and a job wait, and what would help', async () => {
-    await post('/queues/work/pause', { reason });
+    await post(`/queues/${work.name}/pause`, { reason });
     await control.plane.start(control.plane.relay());
     await control.plan('task-1');
     await control.plan('later-1', { kind: 'later' });
@@ -240,15 +244,16 @@ describe('explain', () => {
     const queue = explanation.parse((await get('/queues/labour/explain')).json());
     expect(queue).toMatchObject({ state: 'waiting', ahead: 2, eta: null });
     expect(queue.reasons.map(({ code }) => code)).toEqual(['queue_paused', 'no_workers']);
-    const job = explanation.parse((await get('/queues/work/jobs/later-1/explain')).json());
+    const job = explanation.parse((await get(`/queues/${work.name}/jobs/later-1/explain`)).json());
     expect(job).toMatchObject({ state: 'waiting', ahead: 1 });
     expect(job.reasons.map(({ code }) => code)).toEqual(['queue_paused', 'no_workers', 'behind_priority']);
-    expect((await get('/queues/work/jobs/task-9/explain')).statusCode).toBe(404);
+    expect((await get(`/queues/${work.name}/jobs/task-9/explain`)).statusCode).toBe(404);
   });
 
   it('sees a job that waits in Postgres, one under way, and one whose time has not come', async () => {
     await control.plan('task-1');
-    const why = async (jobId: string) => explanation.parse((await get(`/queues/work/jobs/${jobId}/explain`)).json());
+    const why = async (jobId: string) =>
+      explanation.parse((await get(`/queues/${work.name}/jobs/${jobId}/explain`)).json());
     expect((await why('task-1')).reasons.map(({ code }) => code)).toEqual(['no_workers', 'not_dispatched']);
     const gate = Promise.withResolvers<void>();
     await control.plane.run({
