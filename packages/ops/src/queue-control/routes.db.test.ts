@@ -190,10 +190,10 @@ describe('jobs', () => {
     });
     expect(await control.audits('job.viewed')).toMatchObject([{ target_id: 'task-1', details: { payload: 'masked' } }]);
     const may = { 'x-may': 'queue.read dlq.reveal' };
-    expect((await get('/queues/${work.name}/jobs/task-1', may)).json()).toMatchObject({
+    expect((await get(`/queues/${work.name}/jobs/task-1`, may)).json()).toMatchObject({
       payload: { email: 'ana@example.com' },
     });
-    expect((await get('/queues/${work.name}/jobs/task-1?payload=masked', may)).json()).toMatchObject({
+    expect((await get(`/queues/${work.name}/jobs/task-1?payload=masked`, may)).json()).toMatchObject({
       payload_masked: ['email'],
     });
     expect((await get(`/queues/${work.name}/jobs/task-1?payload=clear`)).statusCode).toBe(403);
@@ -223,14 +223,14 @@ describe('jobs', () => {
     expect(answers.filter(({ statusCode }) => statusCode === 200)).toHaveLength(1);
     expect(answers.filter(({ statusCode }) => statusCode === 409)).toHaveLength(9);
     expect(
-      (await post('/queues/${work.name}/jobs/task-1/remove', { reason }, { 'x-factor': 'stale' })).json(),
+      (await post(`/queues/${work.name}/jobs/task-1/remove`, { reason }, { 'x-factor': 'stale' })).json(),
     ).toMatchObject({
       code: 'mfa_stale',
     });
-    expect((await post('/queues/${work.name}/jobs/task-1/remove')).json()).toMatchObject({ code: 'reason_required' });
-    const removed = await post('/queues/${work.name}/jobs/task-1/remove', { reason });
+    expect((await post(`/queues/${work.name}/jobs/task-1/remove`)).json()).toMatchObject({ code: 'reason_required' });
+    const removed = await post(`/queues/${work.name}/jobs/task-1/remove`, { reason });
     expect(removed.json()).toEqual({ ok: true, dead_letter_id: expect.any(String), already: false });
-    expect((await post('/queues/${work.name}/jobs/task-1/remove', { reason })).json()).toMatchObject({ already: true });
+    expect((await post(`/queues/${work.name}/jobs/task-1/remove`, { reason })).json()).toMatchObject({ already: true });
   });
 });
 
