@@ -2,7 +2,8 @@ import { queues } from '../apps/marketplace/src/queues.ts';
 import type { QueueDefinition } from '../packages/ops/src/queues/definition.ts';
 import type { FailureClass } from '../packages/ops/src/queues/failure.ts';
 import { retention } from '../packages/ops/src/queues/retention.ts';
-import { afterFailure, type DeathCause, type Verdict } from '../packages/ops/src/queues/verdict.ts';
+import { causesOfDeath } from '../packages/ops/src/causes/index.ts';
+import { afterFailure, type Verdict } from '../packages/ops/src/queues/verdict.ts';
 import { code, page, table } from './markdown.ts';
 
 /** The run keys, which are built where the work is decided: all that the definitions of the queues do not hold. */
@@ -24,18 +25,6 @@ const classes: Record<FailureClass, string> = {
   ambiguous: 'the connection was lost during COMMIT: the run is read again, and is done if that says so',
 };
 
-const causes: Record<DeathCause, string> = {
-  exhausted: 'The last attempt failed.',
-  permanent: 'A failure that no attempt can help.',
-  invalid: 'The payload breaks the schema of its kind, or Redis refused the job alone, five times.',
-  unreadable: 'Redis held a failed job that is not of this plane: its data has no envelope.',
-  crash_loop: 'Three starts ended without a word: the job takes its process down.',
-  stalled: 'BullMQ gave the job up because its lock was lost too often.',
-  orphaned: 'Redis held a job of ours of which Postgres knows nothing: it was never executed.',
-  lost: 'Handed over five times and never begun.',
-  removed: 'An operator removed it before it ran; its letter is born discarded.',
-};
-
 export function jobsPage(): string {
   return page('Jobs', [
     'A job is planned by `enqueue` in the transaction that decides it: one row in `ops.job_run` (the run and its verdict), one in\n`ops.job_outbox`, where it stays while the run is open. The dispatcher hands it to Redis, a worker begins it, and Postgres keeps what became of it.',
@@ -48,7 +37,7 @@ export function jobsPage(): string {
     '## Causes of death',
     table(
       ['cause', 'meaning'],
-      Object.entries(causes).map(([cause, meaning]) => [code(cause), meaning]),
+      Object.entries(causesOfDeath).map(([cause, meaning]) => [code(cause), meaning]),
     ),
     `A dead run stays with its dead letter, which holds the exact payload, the error, masked, and the way to the attempts; the job leaves Redis.
 Runs that are done are removed after ${retention.runDays} days, dead ones with their letter.`,

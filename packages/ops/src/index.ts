@@ -1,3 +1,4 @@
+export { type CauseOfDeath, causeNames, causesOfDeath } from './causes/index.ts';
 export { type Actor, type AuditEntry, audit, systemActor } from './audit/index.ts';
 export * from './cli/index.ts';
 export { appendEvents, type EventDraft, eventsInsert } from './events/index.ts';
@@ -48,7 +49,6 @@ export {
   bury,
   type Death,
   type DeathCause,
-  deathCauses,
   defineQueue,
   done,
   enqueue,

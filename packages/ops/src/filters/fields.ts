@@ -1,3 +1,4 @@
+import { causeNames } from '../causes/index.ts';
 /** How a field compares: `=` equals, `~` contains. */
 export type FilterOp = '=' | '~' | '>' | '>=' | '<' | '<=';
 
@@ -30,22 +31,6 @@ const exact = { form: 'text', ops: ['='], presence: true } as const;
 const contained = { form: 'text', ops: ['=', '~'], presence: true } as const;
 const instant = { form: 'time', ops: ['>', '>=', '<', '<='] } as const;
 
-/** Causes of death, as a filter names them. */
-export const causeWords = [
-  'exhausted',
-  'permanent',
-  'invalid',
-  'unreadable',
-  'crash_loop',
-  'stalled',
-  'orphaned',
-  'lost',
-  'unknown_contract',
-  'removed',
-  'start_limit',
-  'parent_failed',
-] as const;
-
 const rules = {
   state: {
     form: 'word',
@@ -60,7 +45,7 @@ const rules = {
   error: contained,
   message: { form: 'text', ops: ['~'] },
   fp: { form: 'fingerprint', ops: ['='] },
-  cause: { form: 'word', ops: ['='], words: causeWords },
+  cause: { form: 'word', ops: ['='], words: causeNames },
   version: { form: 'version', ops: ordered, presence: true },
   host: contained,
   attempts: { form: 'number', ops: ordered },

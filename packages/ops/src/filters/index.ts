@@ -1,5 +1,5 @@
 export { absolute } from './absolute.ts';
-export { causeWords, type FieldRule, type FilterField, filterFields, type FilterOp } from './fields.ts';
+export { type FieldRule, type FilterField, filterFields, type FilterOp } from './fields.ts';
 export { emptyFilter, type Filter, FilterError, type FilterTerm, type FilterValue } from './filter.ts';
 export { nearest } from './nearest.ts';
 export { filterLimits, parseFilter, type ParseOptions } from './parse.ts';

@@ -1,3 +1,4 @@
+import { causeNames } from '../causes/index.ts';
 import { defineMetrics, jobBuckets } from './definition.ts';
 
 const worker = 'worker wrapper, each attempt';
@@ -5,20 +6,6 @@ const collector = 'shared collector';
 const everyScrape = 'every role, on scrape';
 const statusCodes =
   '200 201 202 204 302 303 304 400 401 403 404 405 406 409 410 413 415 422 428 429 499 500 502 503 504'.split(' ');
-const causesOfDeath = [
-  'exhausted',
-  'permanent',
-  'invalid',
-  'unreadable',
-  'crash_loop',
-  'stalled',
-  'orphaned',
-  'lost',
-  'unknown_contract',
-  'removed',
-  'start_limit',
-  'parent_failed',
-] as const;
 
 /** The library's own metrics under `prefix` (default `fmhl_`). */
 export function opsCatalogue(prefix = 'fmhl_') {
@@ -66,7 +53,7 @@ function jobMetrics(prefix: string) {
     jobs_dead_lettered_total: {
       type: 'counter',
       help: 'Jobs that will not be tried again, by cause of death',
-      labels: { queue: 'queues', reason: causesOfDeath },
+      labels: { queue: 'queues', reason: causeNames },
       unit: 'jobs',
       aggregation: 'F',
       reporter: 'the process that recorded the death',

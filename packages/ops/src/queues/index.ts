@@ -22,5 +22,5 @@ export type { PausedColumns } from './overview-queries.ts';
 export { openReconciler, openRetention } from './reconciler.ts';
 export { watchStocks } from './stocks.ts';
 export { createRegistry, type QueueRegistry } from './registry.ts';
-export { type DeathCause, deathCauses } from './verdict.ts';
+export type { DeathCause } from './verdict.ts';
 export { openWorker } from './worker.ts';

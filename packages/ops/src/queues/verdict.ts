@@ -1,3 +1,4 @@
+import type { CauseOfDeath } from '../causes/index.ts';
 import type { Failure } from './failure.ts';
 
 /** What happens to a run after an attempt that did not succeed. */
@@ -6,19 +7,8 @@ export type Verdict =
   | { readonly kind: 'snooze'; readonly delayMs: number }
   | { readonly kind: 'dead'; readonly cause: DeathCause };
 
-/** Why a run died. The only list; also the label `reason` of the metrics. */
-export const deathCauses = [
-  'exhausted',
-  'permanent',
-  'invalid',
-  'unreadable',
-  'crash_loop',
-  'stalled',
-  'orphaned',
-  'lost',
-  'removed',
-] as const;
-export type DeathCause = (typeof deathCauses)[number];
+/** What a run can die of. The other causes are those of events, and of jobs that are not ours. */
+export type DeathCause = Exclude<CauseOfDeath, 'unknown_contract' | 'start_limit' | 'parent_failed'>;
 
 export interface AttemptState {
   /** Failures recorded before this one. */
