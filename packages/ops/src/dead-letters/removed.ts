@@ -1,7 +1,7 @@
 import type { Actor } from '../audit/index.ts';
 import type { Tx } from '../postgres/index.ts';
 import { sql } from '../postgres/index.ts';
-import { type Failure, writeVerdicts } from '../queues/index.ts';
+import { type Death, type Failure, writeVerdicts } from '../queues/index.ts';
 import { captureDeaths } from './capture.ts';
 import { closeLetters } from './close.ts';
 
@@ -25,13 +25,28 @@ export async function captureRemoved(
   const deaths = await writeVerdicts(tx, [{ runKey, queue, cause: 'removed', failure: removed, idle: true }], workerId);
   const [death] = deaths;
   if (!death) return undefined;
-  await captureDeaths(tx, deaths);
-  const { rows } = await tx.query<{ id: string }>(
-    sql`select id from ops.dead_letter_queue where source = 'queue' and run_key = ${runKey}
-          and (id = ${death.letterId}::uuid or (queue_name = ${death.queue} and root_key = ${death.rootKey}))`,
-  );
-  const letterId = rows[0]?.id;
-  if (letterId === undefined) return undefined;
+  const letterId = death.letterId ?? (await capturedLetter(tx, death));
+  if (death.letterId !== null) await takeBack(tx, death.letterId, death.generation);
   await closeLetters(tx, [{ letterId }], { action: 'discard', actor, reason });
   return { letterId };
+}
+
+async function capturedLetter(tx: Tx, death: Death): Promise<string> {
+  await captureDeaths(tx, [death]);
+  const { rows } = await tx.query<{ id: string }>(sql`
+    select id from ops.dead_letter_queue
+    where source = 'queue' and queue_name = ${death.queue} and root_key = ${death.rootKey}`);
+  const id = rows[0]?.id;
+  if (id === undefined) throw new TypeError(`run ${death.runKey} was not captured`);
+  return id;
+}
+
+/** A retry that never ran says nothing new: its letter keeps the error it died of, and its item of a redrive is cancelled, not failed. */
+async function takeBack(tx: Tx, letterId: string, generation: number): Promise<void> {
+  await tx.query(sql`
+    with item as (
+      update ops.redrive_item set outcome = 'cancelled', why = 'removed', decided_at = clock_timestamp()
+      where letter_id = ${letterId}::uuid and generation = ${generation} and outcome = 'enqueued')
+    update ops.dead_letter_queue set state = 'pending', version = version + 1
+    where id = ${letterId}::uuid and generation = ${generation} and state = 'retrying'`);
 }

@@ -2,7 +2,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { raw, sql } from '../postgres/index.ts';
 import { enqueue } from '../queues/index.ts';
 import { pollUntil } from '../testing/index.ts';
-import { closeLetter, readStock, retainLetters } from './index.ts';
+import { captureRemoved, closeLetter, readStock, retainLetters } from './index.ts';
 import { ana, breakable, openLetters, work } from './letters.fixture.ts';
 
 let opened: Awaited<ReturnType<typeof openLetters>>;
@@ -109,6 +109,29 @@ describe('a retry', () => {
     expect(await retry(letter.id, { dryRun: true })).toMatchObject({ queue: 'work', kind: 'task', generation: 1 });
     expect((await letters())[0]).toMatchObject({ state: 'pending', version: letter.version });
     expect(await audits('dlq.job_retried')).toEqual([]);
+  });
+});
+
+describe('a retry that is removed before it ran', () => {
+  it('leaves the letter discarded with the error it died of, and its item of a redrive cancelled', async () => {
+    const { retry, letter, plane, letters } = await openDead();
+    const { jobId } = await retry(letter.id, { delayMs: 3_600_000 });
+    await plane.db.query(sql`
+      with redrive as (
+        insert into ops.redrive (name, action, state, options, created_by, created_by_name, correlation_id)
+        values ('one', 'retry', 'running', '{}', 'ana', 'Ana', 'journey-1') returning id)
+      insert into ops.redrive_item (redrive_id, ord, letter_id, letter_version, outcome, generation)
+      select id, 1, ${letter.id}::uuid, 1, 'enqueued', 1 from redrive`);
+    const options = { actor: ana, reason: 'not that way', queue: 'work', workerId: ana.id };
+    const removed = await plane.db.transaction((tx) => captureRemoved(tx, jobId, options));
+    expect(removed).toEqual({ letterId: letter.id });
+    const { error_message, error_type, fingerprint, cause, failed_at } = letter;
+    expect(await letters()).toMatchObject([
+      { state: 'discarded', error_message, error_type, fingerprint, cause, failed_at },
+    ]);
+    const { rows } = await plane.db.query(sql`select outcome, why, new_fingerprint from ops.redrive_item`);
+    expect(rows).toEqual([{ outcome: 'cancelled', why: 'removed', new_fingerprint: null }]);
+    expect(await readStock(plane.db)).toMatchObject([{ captured: 1, open: 0, discarded: 1 }]);
   });
 });
 

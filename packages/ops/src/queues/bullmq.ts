@@ -42,6 +42,8 @@ export interface RedisQueues extends RedisInspection {
 }
 
 const answerWithinMs = 5_000;
+/** A look at what is there gets less: an operator waits for it, and Postgres has an answer too. */
+const lookWithinMs = 1_000;
 
 export function openRedisQueues(redis: Redis, registry: QueueRegistry, prefix: string): RedisQueues {
   const queues = new Map(
@@ -55,7 +57,8 @@ export function openRedisQueues(redis: Redis, registry: QueueRegistry, prefix: s
     return queue;
   };
   const bounded = <T>(call: Promise<T>) => withDeadline(call, answerWithinMs, 'Redis');
-  const inspection = inspectRedis(redis, prefix, bounded);
+  const look = <T>(call: Promise<T>) => withDeadline(call, lookWithinMs, 'Redis');
+  const inspection = inspectRedis(redis, prefix, look);
   return {
     ...inspection,
     async add(name, jobs) {
@@ -65,7 +68,7 @@ export function openRedisQueues(redis: Redis, registry: QueueRegistry, prefix: s
     },
     async counts(name) {
       const queue = named(name);
-      const [counts, paused] = await bounded(
+      const [counts, paused] = await look(
         Promise.all([queue.getJobCounts('wait', 'prioritized', 'active', 'delayed', 'failed'), queue.isPaused()]),
       );
       const { wait = 0, prioritized = 0, active = 0, delayed = 0, failed = 0 } = counts;
