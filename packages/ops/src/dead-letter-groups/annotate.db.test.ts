@@ -181,6 +181,7 @@ describe('the snooze of a letter', () => {
   it('is refused for what does not exist', async () => {
     const unknown = '00000000-0000-4000-8000-000000000000';
     expect(await opened.call('PUT', `/${unknown}/assignee`, { assignee: 'me' })).toMatchObject({ status: 404 });
+    expect(await opened.call('GET', `/${unknown}/notes`)).toMatchObject({ status: 404 });
     expect(await opened.call('PUT', '/seven/assignee', { assignee: 'me' })).toMatchObject({ body: { code: 'bad_id' } });
     expect(await opened.call('PUT', '/groups/v1_unknown/assignee', { assignee: 'me' })).toMatchObject({ status: 404 });
   });

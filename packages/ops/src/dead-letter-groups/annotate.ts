@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import { type Actor, audit } from '../audit/index.ts';
+import { readLetter } from '../dead-letters/index.ts';
 import { type Queryable, type Sql, sql, type Tx } from '../postgres/index.ts';
 import type { deadLetterNote } from './contract.ts';
 import {
@@ -43,8 +44,9 @@ export async function addNote(
   return note;
 }
 
-/** Newest first, 200 at most. */
+/** Newest first, 200 at most. Throws refusal `not_found`. */
 export async function readNotes(db: Queryable, subject: Subject): Promise<Note[]> {
+  if (subject.kind === 'letter') await readLetter(db, subject.id);
   const { rows } = await db.query<NoteRow>(sql`
     select id, author, author_name, text, created_at from ops.dead_letter_note
     where ${subject.kind === 'letter' ? sql`letter_id = ${subject.id}` : sql`fingerprint = ${subject.fingerprint}`}

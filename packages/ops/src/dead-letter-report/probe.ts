@@ -55,11 +55,17 @@ export function openProbe({
   });
 }
 
-/** Plans a probe when the last one was asked for long enough ago, and has begun. Answers whether it did. */
+/**
+ * Plans a probe where somebody works, when the last one was asked for long enough ago, and has begun. Answers whether it did.
+ * In a queue without workers it would only wait, and look like work that nobody does.
+ */
 export async function askDue(db: Database, queue: string, everyMs: number): Promise<boolean> {
   return db.transaction(async (tx) => {
     const { rowCount } = await tx.query(sql`
-      insert into ops.capture_probe as p (queue, run_key) values (${queue}, '')
+      insert into ops.capture_probe as p (queue, run_key)
+      select ${queue}, '' where exists (
+        select from ops.worker w
+        where ${queue} = any (w.queues) and w.stopped_at is null and w.last_seen_at > clock_timestamp() - interval '30 seconds')
       on conflict (queue) do update set asked_at = clock_timestamp(), run_key = ''
         where p.asked_at <= clock_timestamp() - ${everyMs} * interval '1 ms'
           and not exists (select from ops.job_run r where r.run_key = p.run_key and r.state = 'enqueued')`);

@@ -6,6 +6,7 @@ import { sql } from '../postgres/index.ts';
 import { bury, enqueue } from '../queues/index.ts';
 import { pollUntil } from '../testing/index.ts';
 import { type CaptureProof, openProbe } from './index.ts';
+import { askDue } from './probe.ts';
 import { openReports, work } from './report.fixture.ts';
 
 let opened: Awaited<ReturnType<typeof openReports>>;
@@ -159,6 +160,12 @@ describe('the capture proof', () => {
   });
 });
 
+/** A worker that lives, as far as its heartbeat says. */
+async function workOn(...queues: string[]): Promise<void> {
+  await opened.plane.db.query(sql`
+    insert into ops.worker (id, host, pid, version, queues) values (gen_random_uuid(), 'host', 1, '1.0.0', ${queues}::text[])`);
+}
+
 describe('the probe', () => {
   it('dies in each queue that is worked on, and is captured without being counted', async () => {
     const { plane } = await open({ probeEveryMs: 3_600_000 });
@@ -168,8 +175,8 @@ describe('the probe', () => {
       return probe?.ok && probe;
     });
     expect(result).toMatchObject({ ok: true, took_ms: expect.any(Number) });
-    // Nobody works on the other queue: that says nothing of captures.
-    expect((await rowOf('mail'))?.probe).toMatchObject({ ok: null, took_ms: null });
+    // Nobody works on the other queue: it gets no probe, which would only wait.
+    expect((await rowOf('mail'))?.probe).toBeNull();
     expect(await rowOf('work')).toMatchObject({ failed: 0, captured: 0, open: 0, gap: 0 });
     await plane.metrics.render();
     const at = plane.metrics.value('capture_probe_last_success_timestamp_seconds', { queue: 'work' });
@@ -181,6 +188,7 @@ describe('the probe', () => {
     const { plane } = await open();
     const probe = () =>
       openProbe({ ...plane, lease: { hold: async () => true, resign: async () => {} }, lookEveryMs: 10 });
+    await workOn('mail', 'work');
     for (const each of [probe(), probe(), probe()]) await plane.start(each);
     const runs = async () =>
       (await plane.db.query(sql`select queue, count(*)::int as runs from ops.job_run group by queue order by queue`))
@@ -192,7 +200,7 @@ describe('the probe', () => {
     await pollUntil(async () => (await runs()).length === 2);
     expect(await runs()).toEqual(once);
     await plane.db.query(sql`update ops.capture_probe set asked_at = now() - interval '59 minutes'`);
-    // A queue that nobody works on gets no second probe beside the one that waits: the first of `mail` never begins.
+    // No queue gets a second probe beside one that waits: the first of `mail` never begins.
     await plane.db.query(sql`
       update ops.job_run set state = 'dead', cause = 'permanent', finished_at = now(), died_at = now() where queue = 'work'`);
     await plane.db.query(sql`update ops.capture_probe set asked_at = now() - interval '61 minutes'`);
@@ -204,9 +212,21 @@ describe('the probe', () => {
     ]);
   });
 
+  it('is planned in no queue that nobody works on', async () => {
+    const { plane } = await open();
+    await workOn('work');
+    expect(await askDue(plane.db, 'mail', 0)).toBe(false);
+    expect(await askDue(plane.db, 'work', 0)).toBe(true);
+    await plane.db.query(sql`update ops.worker set stopped_at = now()`);
+    await plane.db.query(sql`
+      update ops.job_run set state = 'dead', cause = 'permanent', finished_at = now(), died_at = now()`);
+    expect(await askDue(plane.db, 'work', 0)).toBe(false);
+  });
+
   it('is reported once when it began and is not captured within 30 s', async () => {
     const { plane } = await open();
     const lease = openLease(plane.db, { name: 'capture-probe', holder: '00000000-0000-4000-8000-000000000001' });
+    await workOn('mail', 'work');
     await plane.start(openProbe({ ...plane, lease, lookEveryMs: 10 }));
     await pollUntil(
       async () => (await plane.db.query(sql`select from ops.capture_probe where run_key <> ''`)).rows.length === 2,
