@@ -373,6 +373,8 @@ create trigger job_run_closes_letter after update of state on ops.job_run
   for each row when (new.state = 'done' and new.dlq_id is not null) execute function ops.close_letter();
 
 create index job_run_letter on ops.job_run (dlq_id, generation) where dlq_id is not null;
+-- The runs of a letter are found by it: nothing reads this one, and every retry paid for it.
+drop index ops.job_run_root;
 
 -- Runs that died before there were letters: captured once, here. Their payloads become version 0.
 insert into ops.dead_letter_queue (queue_name, kind, job_id, root_key, run_key, cause, payload, payload_bytes, error_type, error_message,
@@ -406,6 +408,7 @@ select queue, count(*) from ops.job_run where died_at is not null and generation
 drop trigger job_run_closes_letter on ops.job_run;
 drop function ops.close_letter();
 drop index ops.job_run_letter;
+create index job_run_root on ops.job_run (root_key, generation) where generation > 0;
 drop table ops.signing_key;
 drop table ops.attempt_minute;
 drop table ops.queue;
