@@ -1,11 +1,12 @@
 import { armFailpoint, type Authorize, type Handlers, openDatabase, openOps, type Runnable } from '@fmhl/ops';
-import { type Config, paymentWebhookSecret } from './config.ts';
+import type { Config } from './config.ts';
 import { openAuthorizer, openPasswords } from './features/auth/index.ts';
 import { setLowBalance } from './features/billing/index.ts';
 import { openDistributionHandler, readSales } from './features/distribution/index.ts';
 import { type MailTransport, openEmailHandler, openTransport } from './features/email/index.ts';
 import { confirmToken, requeueApproved } from './features/leads/index.ts';
 import { createProvider } from './features/subscriptions/index.ts';
+import { type Keys, openKeys } from './keys.ts';
 import { bindProductMetrics } from './metrics.ts';
 import { queues } from './queues.ts';
 import { openSweeper } from './sweeper.ts';
@@ -32,6 +33,7 @@ export function openApp(config: ReadyConfig, options: AppOptions) {
   const authorize = options.authorize ?? openAuthorizer({ db, now, publicUrl: config.publicUrl });
   const ops = openPlane(config, telemetry, { db, authorize, role });
   const passwords = openPasswords();
+  const keys = openKeys({ tokenKey: config.tokenKey, previousTokenKey: config.previousTokenKey });
   const deps = { db, log, metrics: bindProductMetrics(metrics), now };
   let transport: MailTransport | undefined;
   return {
@@ -43,18 +45,19 @@ export function openApp(config: ReadyConfig, options: AppOptions) {
     db,
     ops,
     authorize,
+    keys,
     version,
     authDeps: { ...deps, passwords, createProvider },
-    leadDeps: { ...deps, tokenKey: config.tokenKey, readSales },
+    leadDeps: { ...deps, keys, readSales },
     subscriptionDeps: { ...deps, passwords, setLowBalance, requeueApproved },
-    billingDeps: { ...deps, depositMode: config.depositMode, webhookSecret: paymentWebhookSecret(config) },
+    billingDeps: { ...deps, depositMode: config.depositMode, webhookSecrets: webhookSecrets(config, keys) },
     distributionRouteDeps: { db },
     inboxDeps: deps,
     /** Who works on which queue. report_export and scheduler have no jobs yet. Links in mails begin with `publicUrl`. */
     handlers({ publicUrl = config.publicUrl }: { publicUrl?: string } = {}): Handlers {
       transport ??= openTransport(config.smtpUrl);
       const mail = { ...deps, transport, from: config.mailFrom, publicUrl };
-      const tokens = (leadId: string, nonce: number) => confirmToken(config.tokenKey, { leadId, nonce });
+      const tokens = (leadId: string, nonce: number) => confirmToken(keys, { leadId, nonce });
       const concurrency = config.workerConcurrency;
       return {
         distribute_lead: { handler: openDistributionHandler(deps), concurrency },
@@ -69,6 +72,13 @@ export function openApp(config: ReadyConfig, options: AppOptions) {
       await db.close();
     },
   };
+}
+
+/** Those that are given, else those that follow from the keys. A command without a key has none, and settles no payment. */
+function webhookSecrets(config: ReadyConfig, keys: Keys): readonly string[] {
+  const { paymentWebhookSecret: given, previousPaymentWebhookSecret: previous, tokenKey } = config;
+  if (given !== undefined) return previous === undefined ? [given] : [given, previous];
+  return tokenKey ? keys.derive('payment-webhook').map(({ key }) => key.toString('hex')) : [];
 }
 
 function openAppDatabase(config: ReadyConfig, role: string, { log, metrics }: Telemetry) {

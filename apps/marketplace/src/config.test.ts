@@ -5,7 +5,6 @@ import {
   configReference,
   type Environment,
   type Flags,
-  paymentWebhookSecret,
   publicUrlWith,
   readConfig,
 } from './config.ts';
@@ -140,13 +139,6 @@ describe('the configuration', () => {
     expect(publicUrlWith(readConfig({ PORT: '0' }), 41_234)).toBe('http://127.0.0.1:41234');
     const given = readConfig({ PORT: '0', PUBLIC_URL: 'https://leads.example.com' });
     expect(publicUrlWith(given, 41_234)).toBe('https://leads.example.com');
-  });
-
-  it('derives the webhook secret from the token key unless it is given', () => {
-    const tokenKey = 'ab'.repeat(32);
-    expect(paymentWebhookSecret({ tokenKey })).toMatch(/^[0-9a-f]{64}$/);
-    expect(paymentWebhookSecret({ tokenKey })).not.toBe(paymentWebhookSecret({ tokenKey: 'cd'.repeat(32) }));
-    expect(paymentWebhookSecret({ tokenKey, paymentWebhookSecret: 'given' })).toBe('given');
   });
 
   it('can be listed for a reference, each setting once and with a meaning', () => {

@@ -1,4 +1,3 @@
-import { createHmac } from 'node:crypto';
 import { isIPv6 } from 'node:net';
 import type { z } from 'zod';
 import { type Setting, type SettingName, type Settings, settings } from './settings.ts';
@@ -100,17 +99,6 @@ export function publicUrlOf({ host, port }: { host: string; port: number }): str
 /** The public address once the port is known: that which was given, else the one that follows from the port. */
 export function publicUrlWith(config: Pick<Config, 'publicUrl' | 'host' | 'port'>, port: number): string {
   return config.publicUrl === publicUrlOf(config) ? publicUrlOf({ host: config.host, port }) : config.publicUrl;
-}
-
-/** The given webhook secret, else one that follows from the token key (hex). */
-export function paymentWebhookSecret({
-  paymentWebhookSecret: given,
-  tokenKey,
-}: {
-  paymentWebhookSecret?: string | undefined;
-  tokenKey: string;
-}): string {
-  return given ?? createHmac('sha256', Buffer.from(tokenKey, 'hex')).update('payment-webhook').digest('hex');
 }
 
 export interface SettingReference {

@@ -207,7 +207,15 @@ export const settings = {
     schema: z.string().regex(/^(?:[0-9a-fA-F]{2}){32,}$/, 'at least 32 bytes in hex (64 digits)'),
     defaultMeaning: 'made once in the data directory',
     secret: true,
-    describe: 'Key that signs mailed tokens; every process of one installation needs the same.',
+    describe:
+      'Key from which all others follow: of mailed tokens, second factors, the audit chain; every process of one installation needs the same.',
+  },
+  previousTokenKey: {
+    env: 'TOKEN_KEY_PREVIOUS',
+    schema: z.string().regex(/^(?:[0-9a-fA-F]{2}){32,}$/, 'at least 32 bytes in hex (64 digits)'),
+    defaultMeaning: 'none',
+    secret: true,
+    describe: 'TOKEN_KEY before its last change: what it signed and sealed is accepted as long as this is given.',
   },
   paymentWebhookSecret: {
     env: 'PAYMENT_WEBHOOK_SECRET',
@@ -215,6 +223,13 @@ export const settings = {
     defaultMeaning: 'derived from TOKEN_KEY',
     secret: true,
     describe: 'Secret with which the payment gateway signs its webhooks.',
+  },
+  previousPaymentWebhookSecret: {
+    env: 'PAYMENT_WEBHOOK_SECRET_PREVIOUS',
+    schema: text('a secret').min(16, 'at least 16 characters'),
+    defaultMeaning: 'none',
+    secret: true,
+    describe: 'PAYMENT_WEBHOOK_SECRET before its last change, accepted beside it.',
   },
   depositMode: {
     env: 'DEPOSIT_MODE',

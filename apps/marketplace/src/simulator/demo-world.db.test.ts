@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openPasswords } from '../features/auth/index.ts';
 import { createProvider } from '../features/subscriptions/index.ts';
 import { brokenInvariants, sellLead } from '../testing/distribution.ts';
+import { openKeys } from '../keys.ts';
 import { openTestWorld, type TestWorld } from '../testing/world.ts';
 import { demoSignIn } from './demo-providers.ts';
 import { type DemoWorldDeps, seedDemoWorld } from './demo-world.ts';
@@ -30,10 +31,10 @@ function depsOf({ log, metrics, now }: TestWorld, db: Database): DemoWorldDeps {
     db,
     log,
     authDeps: { ...used, passwords, createProvider },
-    billingDeps: { ...used, depositMode: 'instant', webhookSecret: 'x'.repeat(16) },
+    billingDeps: { ...used, depositMode: 'instant', webhookSecrets: ['x'.repeat(16)] },
     leadDeps: {
       ...used,
-      tokenKey: '00'.repeat(32),
+      keys: openKeys({ tokenKey: '00'.repeat(32) }),
       readSales: async () => ({ runs: [], assignments: [], truncated: false }),
     },
   };

@@ -138,7 +138,7 @@ async function review(
   deps: App['leadDeps'],
 ): Promise<void> {
   if (until === 'submitted') return;
-  await confirmLead(tx, confirmToken(deps.tokenKey, { leadId, nonce: 1 }), deps);
+  await confirmLead(tx, confirmToken(deps.keys, { leadId, nonce: 1 }), deps);
   if (until === 'approved') await approveLead(tx, { leadId, actor }, deps);
   const reason = 'A test of the form, not a person in need';
   if (until === 'rejected') await rejectLead(tx, { leadId, reason, actor }, deps);

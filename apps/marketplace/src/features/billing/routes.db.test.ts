@@ -27,7 +27,7 @@ beforeAll(async () => {
   app = await openTestServer(world.log, {
     routes: (server) => {
       billingRoutes(server, { ...deps, depositMode: 'gateway' });
-      paymentWebhookRoute(server, { ...deps, webhookSecret, now: () => now });
+      paymentWebhookRoute(server, { ...deps, webhookSecrets: [webhookSecret, 'the one before it'], now: () => now });
     },
   });
   instant = await openTestServer(world.log, {

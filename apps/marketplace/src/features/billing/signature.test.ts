@@ -9,7 +9,14 @@ const later = (seconds: number) => new Date(now.getTime() + seconds * 1000);
 describe('the signature of a payment webhook', () => {
   it('holds for the very body it was made of, five minutes to either side', () => {
     const header = signWebhook(body, secret, now);
-    for (const seconds of [-300, 0, 300]) expect(signatureHolds(header, body, secret, later(seconds))).toBe(true);
+    for (const seconds of [-300, 0, 300]) expect(signatureHolds(header, body, [secret], later(seconds))).toBe(true);
+  });
+
+  it('holds for the secret before the present one, while that is named', () => {
+    const header = signWebhook(body, secret, now);
+    expect(signatureHolds(header, body, ['the next one', secret], now)).toBe(true);
+    expect(signatureHolds(header, body, ['the next one'], now)).toBe(false);
+    expect(signatureHolds(header, body, [], now)).toBe(false);
   });
 
   it.each([
@@ -25,6 +32,6 @@ describe('the signature of a payment webhook', () => {
     ['not hexadecimal', `t=${now.getTime() / 1000},v1=${'z'.repeat(64)}`, body, secret, 0],
     ['without a time', `v1=${'0'.repeat(64)}`, body, secret, 0],
   ])('does not hold when it is %s', (_case, header, of, key, seconds) => {
-    expect(signatureHolds(header, of, key, later(seconds))).toBe(false);
+    expect(signatureHolds(header, of, [key], later(seconds))).toBe(false);
   });
 });

@@ -11,12 +11,13 @@ export function signWebhook(rawBody: Buffer | string, secret: string, at: Date):
   return `t=${seconds},v1=${digest(rawBody, secret, seconds)}`;
 }
 
-/** Whether `header` signs this very body with this secret, not more than 5 minutes from `now`. Never throws. */
-export function signatureHolds(header: unknown, rawBody: Buffer, secret: string, now: Date): boolean {
+/** Whether `header` signs this very body with one of these secrets, not more than 5 minutes from `now`. Never throws. */
+export function signatureHolds(header: unknown, rawBody: Buffer, secrets: readonly string[], now: Date): boolean {
   const [, seconds, signature] = (typeof header === 'string' && form.exec(header)) || [];
   if (seconds === undefined || signature === undefined) return false;
   if (Math.abs(now.getTime() / 1000 - Number(seconds)) > signatureWindowSeconds) return false;
-  return timingSafeEqual(Buffer.from(digest(rawBody, secret, Number(seconds)), 'hex'), Buffer.from(signature, 'hex'));
+  const given = Buffer.from(signature, 'hex');
+  return secrets.some((secret) => timingSafeEqual(Buffer.from(digest(rawBody, secret, Number(seconds)), 'hex'), given));
 }
 
 function digest(rawBody: Buffer | string, secret: string, seconds: number): string {

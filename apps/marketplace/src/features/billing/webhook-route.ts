@@ -10,8 +10,8 @@ import { signatureHolds } from './signature.ts';
 
 export interface WebhookDeps extends BillingDeps {
   readonly db: Database;
-  /** Shared with the gateway. */
-  readonly webhookSecret: string;
+  /** Shared with the gateway; several while they are being changed. */
+  readonly webhookSecrets: readonly string[];
   readonly now?: () => Date;
 }
 
@@ -20,7 +20,7 @@ const signatureHeader = z.object({ 'x-fmhl-signature': z.string().describe('`t=<
 /** `POST /webhooks/payments`, in a scope of its own: the signature is over the body as it came, so nothing may parse it first. */
 export function paymentWebhookRoute(
   app: FastifyInstance,
-  { db, webhookSecret, now = () => new Date(), ...deps }: WebhookDeps,
+  { db, webhookSecrets, now = () => new Date(), ...deps }: WebhookDeps,
 ): void {
   app.register(async (scope) => {
     scope.removeContentTypeParser('application/json');
@@ -44,7 +44,7 @@ export function paymentWebhookRoute(
       },
       handler: async (request) => {
         const body = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0);
-        if (!signatureHolds(request.headers['x-fmhl-signature'], body, webhookSecret, now()))
+        if (!signatureHolds(request.headers['x-fmhl-signature'], body, webhookSecrets, now()))
           throw refuse('signature_invalid');
         const report = parse(body);
         const { payment, changed } = await db.transaction((tx) => settlePayment(tx, report, deps));

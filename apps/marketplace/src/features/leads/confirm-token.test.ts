@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest';
+import { openKeys } from '../../keys.ts';
 import { confirmToken, readConfirmToken } from './confirm-token.ts';
 
-const key = '0f'.repeat(32);
+const keyOf = (byte: string) => openKeys({ tokenKey: byte.repeat(32) });
+const key = keyOf('0f');
 const claim = { leadId: '0198c0de-0000-7000-8000-0000000000ff', nonce: 3 };
 
 describe('a confirmation token', () => {
@@ -14,7 +16,7 @@ describe('a confirmation token', () => {
   });
 
   it('is nothing under another key', () => {
-    expect(readConfirmToken('0e'.repeat(32), confirmToken(key, claim))).toBeUndefined();
+    expect(readConfirmToken(keyOf('0e'), confirmToken(key, claim))).toBeUndefined();
   });
 
   it('is nothing when any byte of it is changed', () => {
@@ -28,6 +30,15 @@ describe('a confirmation token', () => {
 
   it.each(['', 'x', '\u0000', '..', 'A'.repeat(66), 'A'.repeat(5000)])('is not read from %j', (text) => {
     expect(readConfirmToken(key, text)).toBeUndefined();
+  });
+
+  it('mailed before a change of keys is good after it', () => {
+    const rotated = openKeys({ tokenKey: '0e'.repeat(32), previousTokenKey: '0f'.repeat(32) });
+    expect(readConfirmToken(rotated, confirmToken(key, claim))).toEqual(claim);
+  });
+
+  it('is the same text in every version of the product', () => {
+    expect(confirmToken(key, claim)).toBe('AZjA3gAAcACAAAAAAAAA_wMIudqdN_1dK41vXjoH9Cy7duNW75zqcJ2gY3rkboDprA');
   });
 
   it('has one spelling', () => {

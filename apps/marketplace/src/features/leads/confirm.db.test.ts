@@ -2,11 +2,12 @@ import { randomUUID } from 'node:crypto';
 import { sql } from '@fmhl/ops';
 import type { FastifyInstance } from 'fastify';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { openKeys } from '../../keys.ts';
 import { openTestServer } from '../../testing/http.ts';
 import { openTestWorld, type TestWorld } from '../../testing/world.ts';
 import { confirmToken, expireUnconfirmed, publicLeadRoutes } from './index.ts';
 
-const tokenKey = '5a'.repeat(32);
+const keys = openKeys({ tokenKey: '5a'.repeat(32) });
 
 let world: TestWorld;
 let app: FastifyInstance;
@@ -14,7 +15,7 @@ let nicheId: string;
 
 beforeAll(async () => {
   world = await openTestWorld();
-  app = await openTestServer(world.log, { routes: (routes) => publicLeadRoutes(routes, { ...world, tokenKey }) });
+  app = await openTestServer(world.log, { routes: (routes) => publicLeadRoutes(routes, { ...world, keys }) });
 });
 afterAll(async () => {
   await app.close();
@@ -25,8 +26,7 @@ beforeEach(async () => {
 });
 
 const post = (url: string, payload: object = {}) => app.inject({ method: 'POST', url, payload });
-const confirm = (leadId: string, nonce = 1) =>
-  post('/leads/confirm', { token: confirmToken(tokenKey, { leadId, nonce }) });
+const confirm = (leadId: string, nonce = 1) => post('/leads/confirm', { token: confirmToken(keys, { leadId, nonce }) });
 const pending = (more = {}) => world.make.lead({ nicheId, status: 'pending_confirmation', ...more });
 
 async function read(id: string) {
@@ -73,7 +73,7 @@ describe('the click on a confirmation link', () => {
 
   it('with a token we did not make is 404, and with none 400', async () => {
     const { id } = await pending();
-    const forged = confirmToken('00'.repeat(32), { leadId: id, nonce: 1 });
+    const forged = confirmToken(openKeys({ tokenKey: '00'.repeat(32) }), { leadId: id, nonce: 1 });
     expect((await post('/leads/confirm', { token: forged })).statusCode).toBe(404);
     expect((await post('/leads/confirm', { token: 'x' })).statusCode).toBe(404);
     expect((await confirm(randomUUID())).statusCode).toBe(404);

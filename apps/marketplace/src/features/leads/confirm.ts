@@ -1,5 +1,6 @@
 import { adoptCorrelation, appendEvents, type Queryable, sql, type Tx } from '@fmhl/ops';
 import { refuse } from '../../errors.ts';
+import type { Keys } from '../../keys.ts';
 import type { Log } from '../../log.ts';
 import { queueMail } from '../email/index.ts';
 import { type ConfirmClaim, readConfirmToken } from './confirm-token.ts';
@@ -11,12 +12,8 @@ import { leadEvent } from './lead-events.ts';
  * Takes the click on a confirmation link; again: the same answer. Refuses `not_found` for a token we did not make, `expired`
  * for a link that is too old or was voided by a newer one.
  */
-export async function confirmLead(
-  tx: Tx,
-  token: string,
-  deps: { tokenKey: string; log: Log },
-): Promise<{ id: string }> {
-  const claim = readConfirmToken(deps.tokenKey, token);
+export async function confirmLead(tx: Tx, token: string, deps: { keys: Keys; log: Log }): Promise<{ id: string }> {
+  const claim = readConfirmToken(deps.keys, token);
   if (!claim) throw refuse('not_found');
   const lead = await takeConfirmation(tx, claim);
   if (!lead) return readConfirmed(tx, claim);

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { sql } from '@fmhl/ops';
 import type { FastifyInstance } from 'fastify';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { openKeys } from '../../keys.ts';
 import { openTestServer } from '../../testing/http.ts';
 import { openTestWorld, type TestWorld } from '../../testing/world.ts';
 import { publicLeadRoutes } from './index.ts';
@@ -34,7 +35,9 @@ const fields = [
 ];
 const makeNiche = (status: 'active' | 'paused' = 'active') => world.make.niche({ formSchema: { fields }, status });
 const openApp = () =>
-  openTestServer(world.log, { routes: (routes) => publicLeadRoutes(routes, { ...world, tokenKey: '5a'.repeat(32) }) });
+  openTestServer(world.log, {
+    routes: (routes) => publicLeadRoutes(routes, { ...world, keys: openKeys({ tokenKey: '5a'.repeat(32) }) }),
+  });
 const loggedEvents = () => world.lines.map((line) => JSON.parse(line)).filter((line) => line.event !== 'http_request');
 
 const person = { name: 'Jane Canary', email: 'jane.canary@example.com', phone: '(415) 555-0123' };

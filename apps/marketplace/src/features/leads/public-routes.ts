@@ -1,6 +1,7 @@
 import { type Database, idempotencyKey } from '@fmhl/ops';
 import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
+import type { Keys } from '../../keys.ts';
 import type { Log } from '../../log.ts';
 import type { ProductMetrics } from '../../metrics.ts';
 import { confirmLead, resendConfirmation } from './confirm.ts';
@@ -13,8 +14,8 @@ export interface PublicLeadDeps {
   readonly db: Database;
   readonly metrics: Pick<ProductMetrics, 'leadsSubmitted'>;
   readonly log: Log;
-  /** Hex; signs the links of the confirmation mails. */
-  readonly tokenKey: string;
+  /** Sign the links of the confirmation mails. */
+  readonly keys: Keys;
 }
 
 const largestLeadBytes = 64 * 1024;
