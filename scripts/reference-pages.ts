@@ -26,14 +26,15 @@ export async function referencePages(): Promise<Record<string, string>> {
 }
 
 function configurationPage(): string {
-  const rows = configReference().map(({ name, flag, default: value, meaning }) => [
-    code(name),
+  const rows = configReference().map(({ name, file, flag, default: value, meaning }) => [
+    file ? `${code(name)}, ${code(file)}` : code(name),
     flag ? code(flag) : '',
     value,
     meaning,
   ]);
   return page('Configuration', [
     'A flag goes before its variable, an empty variable counts as not given, and all faults are reported at once before anything starts.\n`fmhl run` asks for `DATABASE_URL`, `REDIS_URL`, `SMTP_URL` and `TOKEN_KEY`; `fmhl up` brings along what is not given.',
+    'A secret is given in its variable, or in a file whose path `<NAME>_FILE` holds (the line end after it is not part of it); giving both is a fault.\nSecrets are never shown, in faults neither.',
     table(['variable', 'flag', 'default', 'meaning'], rows),
   ]);
 }

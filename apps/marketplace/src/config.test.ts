@@ -1,4 +1,7 @@
-import { describe, expect, it } from 'vitest';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, it } from 'vitest';
 import {
   type Config,
   ConfigError,
@@ -19,6 +22,9 @@ function faultsOf(env: Environment, flags: Flags = {}, require: SettingName[] = 
   }
   return [];
 }
+
+const directory = mkdtempSync(join(tmpdir(), 'fmhl-config-'));
+afterAll(() => rmSync(directory, { recursive: true }));
 
 describe('the configuration', () => {
   it('has a default for everything that does not come from outside', () => {
@@ -103,6 +109,38 @@ describe('the configuration', () => {
     });
     expect(faults).toHaveLength(3);
     expect(faults.join()).not.toContain('hunter2');
+  });
+
+  it('takes a secret from a file, without the line end after it', () => {
+    const path = join(directory, 'key');
+    writeFileSync(path, `${'ab'.repeat(32)}\n`);
+    expect(readConfig({ TOKEN_KEY_FILE: path }).tokenKey).toBe('ab'.repeat(32));
+    expect(readConfig({ TOKEN_KEY_FILE: path, TOKEN_KEY: '' }, {}, { require: ['tokenKey'] }).tokenKey).toBeDefined();
+    expect(readConfig({ TOKEN_KEY_FILE: '', TOKEN_KEY: 'cd'.repeat(32) }).tokenKey).toBe('cd'.repeat(32));
+    expect(readConfig({ PORT_FILE: path }).port).toBe(3000);
+  });
+
+  it('says in one line what is wrong with the file of a secret, and never what is in it', () => {
+    const path = join(directory, 'faulty');
+    writeFileSync(path, 'hunter2\n');
+    const missing = join(directory, 'missing');
+    const empty = join(directory, 'empty');
+    writeFileSync(empty, '\n');
+    const faults = faultsOf({
+      TOKEN_KEY_FILE: path,
+      DATABASE_URL_FILE: missing,
+      PAYMENT_WEBHOOK_SECRET: 'given besides its file',
+      PAYMENT_WEBHOOK_SECRET_FILE: path,
+      FMHL_TOKEN_FILE: empty,
+      REDIS_URL_FILE: directory,
+    });
+    expect(faults).toEqual([
+      `DATABASE_URL_FILE: expected a file that can be read, got ENOENT of "${missing}"`,
+      `REDIS_URL_FILE: expected a file that can be read, got EISDIR of "${directory}"`,
+      'FMHL_TOKEN_FILE: expected a file with the secret, got an empty one',
+      'TOKEN_KEY: expected at least 32 bytes in hex (64 digits), got something else',
+      'PAYMENT_WEBHOOK_SECRET_FILE: expected none, as PAYMENT_WEBHOOK_SECRET is given',
+    ]);
   });
 
   it('names what a command cannot do without', () => {

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { isIPv6 } from 'node:net';
 import type { z } from 'zod';
 import { type Setting, type SettingName, type Settings, settings } from './settings.ts';
@@ -54,14 +55,30 @@ function readSetting(
   env: Environment,
   flag: Flags[SettingName],
 ): { value?: unknown; fault?: string } {
+  const secret = setting.secret && flag === undefined ? readSecretFile(setting, env) : {};
+  if (secret.fault !== undefined) return secret;
   const given = flag === undefined ? env[setting.env] || undefined : String(flag);
-  const text = given ?? setting.default;
+  const text = secret.text ?? given ?? setting.default;
   if (text === undefined) return {};
   const parsed = setting.schema.safeParse(text);
   if (parsed.success) return { value: parsed.data };
   const name = flag === undefined ? setting.env : (setting.flag ?? setting.env);
   const got = setting.secret ? 'something else' : JSON.stringify(text);
   return { fault: `${name}: expected ${parsed.error.issues[0]?.message}, got ${got}` };
+}
+
+/** A secret may stand in a file, which `<NAME>_FILE` names; the line end after it is not part of it. */
+function readSecretFile({ env: name }: Setting, env: Environment): { text?: string; fault?: string } {
+  const path = env[`${name}_FILE`];
+  if (!path) return {};
+  if (env[name]) return { fault: `${name}_FILE: expected none, as ${name} is given` };
+  try {
+    const text = readFileSync(path, 'utf8').replace(/\r?\n$/, '');
+    return text === '' ? { fault: `${name}_FILE: expected a file with the secret, got an empty one` } : { text };
+  } catch (error) {
+    const reason = (error as NodeJS.ErrnoException).code ?? 'an error';
+    return { fault: `${name}_FILE: expected a file that can be read, got ${reason} of ${JSON.stringify(path)}` };
+  }
 }
 
 function contradictions({
@@ -103,6 +120,8 @@ export function publicUrlWith(config: Pick<Config, 'publicUrl' | 'host' | 'port'
 
 export interface SettingReference {
   name: string;
+  /** Variable with the path of a file that holds the value; secrets have one. */
+  file?: string;
   flag?: string;
   /** Empty when there is none. */
   default: string;
@@ -113,6 +132,7 @@ export interface SettingReference {
 export function configReference(): SettingReference[] {
   return Object.values(settings).map((setting: Setting) => ({
     name: setting.env,
+    ...(setting.secret && { file: `${setting.env}_FILE` }),
     ...(setting.flag && { flag: setting.flag }),
     default: setting.default ?? setting.defaultMeaning ?? '',
     meaning: setting.describe,
