@@ -35,7 +35,8 @@ export const features: Slices = {
   root: 'apps/marketplace/src/features',
   mayImport: {
     email: [],
-    auth: ['email'],
+    'second-factor': [],
+    auth: ['email', 'second-factor'],
     subscriptions: ['auth', 'email'],
     leads: ['subscriptions', 'email'],
     billing: ['subscriptions', 'email'],

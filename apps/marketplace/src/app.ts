@@ -47,7 +47,7 @@ export function openApp(config: ReadyConfig, options: AppOptions) {
     authorize,
     keys,
     version,
-    authDeps: { ...deps, passwords, createProvider },
+    authDeps: { ...deps, keys, passwords, createProvider },
     leadDeps: { ...deps, keys, readSales },
     subscriptionDeps: { ...deps, passwords, setLowBalance, requeueApproved },
     billingDeps: { ...deps, depositMode: config.depositMode, webhookSecrets: webhookSecrets(config, keys) },

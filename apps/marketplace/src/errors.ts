@@ -4,6 +4,13 @@ import { opsErrors, refusals } from '@fmhl/ops/contract';
 export const errors = {
   ...opsErrors,
   invalid_credentials: { status: 401, meaning: 'E-mail or password is wrong.' },
+  invalid_code: { status: 401, meaning: 'The code is wrong, or was used before; five wrong ones end the session.' },
+  mfa_challenge_required: {
+    status: 401,
+    meaning: 'The password was right; now show the second factor at `/auth/mfa/challenge`.',
+  },
+  already_enrolled: { status: 409, meaning: 'There is a second factor of this kind; disable it first.' },
+  not_enrolled: { status: 409, meaning: 'There is no such second factor: enrol one first.' },
   email_unverified: { status: 403, meaning: 'Verify the e-mail address before changing anything.' },
   consent_outdated: { status: 409, meaning: 'The consent text has changed; `details.version` names the present one.' },
   source_blocked: { status: 403, meaning: 'Leads of this source are not accepted.' },

@@ -26,15 +26,16 @@ function breakingAt(db: Database, text: string): Database {
 
 function depsOf({ log, metrics, now }: TestWorld, db: Database): DemoWorldDeps {
   const used = { db, log, metrics, now };
+  const keys = openKeys({ tokenKey: '00'.repeat(32) });
   const passwords = openPasswords({ memoryKib: 8, passes: 1 });
   return {
     db,
     log,
-    authDeps: { ...used, passwords, createProvider },
+    authDeps: { ...used, keys, passwords, createProvider },
     billingDeps: { ...used, depositMode: 'instant', webhookSecrets: ['x'.repeat(16)] },
     leadDeps: {
       ...used,
-      keys: openKeys({ tokenKey: '00'.repeat(32) }),
+      keys,
       readSales: async () => ({ runs: [], assignments: [], truncated: false }),
     },
   };

@@ -1,5 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import { type Queryable, sql } from '@fmhl/ops';
+import { type Database, type Queryable, sql } from '@fmhl/ops';
+import { openSession } from '../features/auth/index.ts';
+import { openKeys } from '../keys.ts';
 
 export interface UserOverrides {
   email?: string;
@@ -20,4 +22,34 @@ export async function makeUser(db: Queryable, overrides: UserOverrides = {}): Pr
     values (${id}, ${email}, ${email.toLowerCase()}, 'none', ${displayName}, ${role}, ${status},
             case when ${emailVerified} then clock_timestamp() end)`);
   return { id, email };
+}
+
+/** The keys of tests. */
+export const testKeys = openKeys({ tokenKey: '5e'.repeat(32) });
+
+export interface TestSignIn {
+  readonly userId: string;
+  readonly email: string;
+  readonly token: string;
+  /** What a request of theirs carries. */
+  readonly headers: { readonly authorization: string };
+}
+
+/**
+ * A user with an open session, without the detour over passwords and codes. `mfaAt`: when they showed their second factor; by default just
+ * now for staff and never for providers, null for never.
+ */
+export async function signInAs(
+  db: Database,
+  { mfaAt, kind = 'full', ...overrides }: UserOverrides & { mfaAt?: Date | null; kind?: 'full' | 'mfa_pending' } = {},
+): Promise<TestSignIn> {
+  const { role = 'admin' } = overrides;
+  const user = await makeUser(db, overrides);
+  const now = new Date();
+  const shownAt = mfaAt === undefined && role !== 'provider' ? now : (mfaAt ?? undefined);
+  const client = { ip: '127.0.0.1', userAgent: 'test' };
+  const { token } = await db.transaction((tx) =>
+    openSession(tx, { id: user.id, role }, { ...client, kind, mfaAt: shownAt, now }),
+  );
+  return { userId: user.id, email: user.email, token, headers: { authorization: `Bearer ${token}` } };
 }

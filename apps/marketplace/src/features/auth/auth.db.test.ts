@@ -1,6 +1,7 @@
 import { sql } from '@fmhl/ops';
 import type { FastifyInstance } from 'fastify';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { testKeys } from '../../testing/auth.ts';
 import { openTestServer } from '../../testing/http.ts';
 import { openTestWorld } from '../../testing/world.ts';
 import { authRoutes, createFirstAdmin, createUser, openAuthorizer, openPasswords } from './index.ts';
@@ -23,7 +24,8 @@ beforeAll(async () => {
   ) =>
     tx.query(sql`insert into provider (user_id, company, tz, status) values (${userId}, ${company}, ${tz}, ${status})`);
   app = await openTestServer(world.log, {
-    routes: (server) => authRoutes(server, { db: world.db, log: world.log, passwords, now, createProvider }),
+    routes: (server) =>
+      authRoutes(server, { db: world.db, log: world.log, keys: testKeys, passwords, now, createProvider }),
     authorize: openAuthorizer({ db: world.db, now, publicUrl: 'https://leads.example.com' }),
   });
 });
@@ -137,7 +139,7 @@ describe('sign-in', () => {
     expect(cookie).not.toMatch(/Secure/);
     expect((await me(bearer(token))).json()).toMatchObject({
       user: { email: 'grace@example.com' },
-      session: { mfa: true },
+      session: { mfa: false, mfa_at: null },
     });
     expect((await me({ cookie: `fmhl_session=${token}` })).statusCode).toBe(200);
     const { rows } = await world.db.query(sql`select s::text as row from identity.session s`);

@@ -6,6 +6,13 @@ import { sessionByToken, type SessionRow, touchSession } from './queries.ts';
 import { idleExpiry, judgeSession } from './session-rules.ts';
 import { presentedToken } from './token.ts';
 
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** The route also serves a session whose second factor is still to be shown. */
+    acceptsPending?: boolean;
+  }
+}
+
 export interface AuthorizerDeps {
   db: Database;
   now: () => Date;
@@ -14,8 +21,8 @@ export interface AuthorizerDeps {
 }
 
 /**
- * Answers who asks, by Bearer token or session cookie, with one indexed read. Refuses `token_invalid`, `session_expired`, and
- * `origin_refused` for a write by cookie that another site could have made.
+ * Answers who asks, by Bearer token or session cookie, with one indexed read. Refuses `token_invalid`, `session_expired`,
+ * `mfa_challenge_required`, and `origin_refused` for a write by cookie that another site could have made.
  */
 export function openAuthorizer({ db, now, publicUrl }: AuthorizerDeps): Authorize {
   const { origin: publicOrigin } = new URL(publicUrl);
@@ -24,7 +31,7 @@ export function openAuthorizer({ db, now, publicUrl }: AuthorizerDeps): Authoriz
     if (!presented) return undefined;
     if (presented.by === 'cookie') refuseForeignWrite(request, publicOrigin);
     const session = await liveSession(db, presented.sha256, now());
-    if (session) return authorizationOf(session, now());
+    if (session) return authorizationOf(session, request);
     if (presented.by === 'bearer') throw refuse('token_invalid');
     return undefined;
   };
@@ -54,23 +61,27 @@ export async function liveSession(db: Database, tokenSha256: Buffer, now: Date):
   return session;
 }
 
-function authorizationOf(session: SessionRow, now: Date): Authorization {
+/** Who shows a right password and has more to show may do that and sign out, and nothing else. */
+function authorizationOf(session: SessionRow, request: FastifyRequest): SessionAuthorization {
+  const isPending = session.kind === 'mfa_pending';
+  if (isPending && request.routeOptions.config.acceptsPending !== true) throw refuse('mfa_challenge_required');
   return {
     actor: { id: session.user_id, name: session.display_name, via: 'http' },
-    permissions: permissionSets[session.role] ?? nothing,
-    secondFactorAt: secondFactorOf(session, now),
+    permissions: (isPending ? undefined : permissionSets[session.role]) ?? nothing,
+    secondFactorAt: session.mfa_at ?? undefined,
+    session,
   };
+}
+
+/** What a session may do, and the session for those routes that are about it. */
+interface SessionAuthorization extends Authorization {
+  readonly session: SessionRow;
 }
 
 const nothing: ReadonlySet<string> = new Set();
 const permissionSets: Readonly<Record<string, ReadonlySet<string>>> = Object.fromEntries(
   Object.entries(permissionsOf).map(([role, permissions]) => [role, new Set(permissions)]),
 );
-
-/** The seam of the second factor: while there is none to enrol, a session by password counts as having just shown it. */
-export function secondFactorOf(session: Pick<SessionRow, 'mfa_at'>, now: Date): Date {
-  return session.mfa_at ?? now;
-}
 
 /** Browsers send cookies along with whatever a page asks for; only our own pages have our origin and can set our header. */
 function refuseForeignWrite(request: FastifyRequest, publicOrigin: string): void {

@@ -31,9 +31,50 @@ export const loginResponse = z.strictObject({
   token: z.string(),
   token_type: z.literal('Bearer'),
   expires_at: z.iso.datetime(),
-  mfa_required: z.literal(false),
+  /** The token is good for `mfa/challenge` and `logout` alone, for five minutes; `methods` says what may be shown. */
+  mfa_required: z.boolean(),
+  methods: z.array(z.enum(['totp', 'recovery_code', 'passkey'])).optional(),
   user,
 });
+
+const code = z
+  .string()
+  .trim()
+  .regex(/^\d{6}$/, 'six digits');
+const recoveryCode = z.string().trim().min(15).max(40);
+
+export const challengeRequest = z.union([z.strictObject({ code }), z.strictObject({ recovery_code: recoveryCode })]);
+export type ChallengeRequest = z.infer<typeof challengeRequest>;
+
+/** A full session, in place of the one that asked. */
+export const sessionResponse = z.strictObject({
+  token: z.string(),
+  token_type: z.literal('Bearer'),
+  expires_at: z.iso.datetime(),
+});
+
+export const enrolResponse = z.strictObject({
+  /** Base32, for who types it into an app. */
+  secret: z.string(),
+  /** The same for an app that reads it from a QR code. */
+  otpauth_url: z.string(),
+});
+
+export const verifyRequest = z.strictObject({ code });
+
+export const verifyResponse = sessionResponse.extend({
+  enabled: z.literal(true),
+  /** Each opens one session in place of a code. Shown here only. */
+  recovery_codes: z.array(z.string()).length(10),
+});
+
+export const disableRequest = z.union([
+  z.strictObject({ password, code }),
+  z.strictObject({ password, recovery_code: recoveryCode }),
+]);
+export type DisableRequest = z.infer<typeof disableRequest>;
+
+export const disableResponse = z.strictObject({ enabled: z.literal(false) });
 
 export const logoutRequest = z.strictObject({ all: z.boolean().default(false) }).nullish();
 

@@ -1,5 +1,15 @@
 export { openAuthorizer } from './authorizer.ts';
 export { openPasswords, type Passwords } from './passwords.ts';
-export { loginResponse } from './contract.ts';
+export { enrolResponse, loginResponse, type Role, sessionResponse, verifyResponse } from './contract.ts';
 export { authRoutes } from './routes.ts';
+export { sessionCookie, writeCookie } from './session-cookie.ts';
+export {
+  type Client,
+  clientOf,
+  currentSession,
+  type OpenedSession,
+  openSession,
+  revokeUserSessions,
+  setSessionCookie,
+} from './sessions.ts';
 export { createAdmin, createFirstAdmin, createUser, hashChosenPassword, readablePassword } from './users.ts';

@@ -38,6 +38,13 @@ export async function userByEmail(db: Queryable, emailNorm: string): Promise<Use
   return rows[0];
 }
 
+export async function passwordHashOf(db: Queryable, userId: string): Promise<string | undefined> {
+  const { rows } = await db.query<{ password_hash: string }>(
+    sql`select password_hash from identity.users where id = ${userId}`,
+  );
+  return rows[0]?.password_hash;
+}
+
 export async function adminExists(db: Queryable): Promise<boolean> {
   const { rows } = await db.query(sql`select from identity.users where role = 'admin' limit 1`);
   return rows.length > 0;
@@ -51,25 +58,32 @@ export async function lockFirstAdmin(tx: Queryable): Promise<void> {
 export interface NewSession {
   userId: string;
   tokenSha256: Buffer;
+  kind: 'full' | 'mfa_pending';
+  mfaAt: Date | null;
   ip: string;
-  userAgent: string | undefined;
+  userAgent: string | null;
   now: Date;
   idleExpiresAt: Date;
   expiresAt: Date;
 }
 
-/** Opens a session and notes the sign-in. */
 export async function insertSession(tx: Queryable, session: NewSession): Promise<void> {
   await tx.query(sql`
-    with seen as (update identity.users set last_login_at = ${session.now} where id = ${session.userId})
-    insert into identity.session (user_id, token_sha256, ip, user_agent, last_seen_at, idle_expires_at, expires_at)
-    values (${session.userId}, ${session.tokenSha256}, ${session.ip}, ${session.userAgent ?? null}, ${session.now},
-            ${session.idleExpiresAt}, ${session.expiresAt})`);
+    insert into identity.session
+      (user_id, token_sha256, kind, mfa_at, ip, user_agent, last_seen_at, idle_expires_at, expires_at)
+    values (${session.userId}, ${session.tokenSha256}, ${session.kind}, ${session.mfaAt}, ${session.ip},
+            ${session.userAgent}, ${session.now}, ${session.idleExpiresAt}, ${session.expiresAt})`);
+}
+
+/** Notes that a user has signed in. */
+export async function noteSignIn(tx: Queryable, userId: string, now: Date): Promise<void> {
+  await tx.query(sql`update identity.users set last_login_at = ${now} where id = ${userId}`);
 }
 
 export interface SessionRow {
   id: string;
   user_id: string;
+  kind: 'full' | 'mfa_pending';
   mfa_at: Date | null;
   last_seen_at: Date;
   idle_expires_at: Date;
@@ -88,10 +102,10 @@ export async function sessionByToken(db: Queryable, tokenSha256: Buffer): Promis
     prepared(
       'session',
       sql`
-        select s.id, s.user_id, s.mfa_at, s.last_seen_at, s.idle_expires_at, s.expires_at, s.revoked_at,
+        select s.id, s.user_id, s.kind, s.mfa_at, s.last_seen_at, s.idle_expires_at, s.expires_at, s.revoked_at,
                u.email, u.display_name, u.role, u.status as user_status, u.email_verified_at
         from identity.session s join identity.users u on u.id = s.user_id
-        where s.token_sha256 = ${tokenSha256} and s.kind = 'full'`,
+        where s.token_sha256 = ${tokenSha256}`,
     ),
   );
   return rows[0];
@@ -108,12 +122,38 @@ export async function touchSession(
     where id = ${id} and last_seen_at <= ${seenAt} and revoked_at is null`);
 }
 
-/** Ends the session of a token, or with `all` every session of its user. */
-export async function revokeSessions(
-  tx: Queryable,
-  { tokenSha256, userId, all, now }: { tokenSha256: Buffer; userId: string; all: boolean; now: Date },
-): Promise<void> {
-  await tx.query(sql`
+/** Ends one session; false when it had ended. */
+export async function revokeSession(tx: Queryable, { id, now }: { id: string; now: Date }): Promise<boolean> {
+  const { rowCount } = await tx.query(sql`
     update identity.session set revoked_at = ${now}, updated_at = ${now}, version = version + 1
-    where user_id = ${userId} and revoked_at is null and (${all} or token_sha256 = ${tokenSha256})`);
+    where id = ${id} and revoked_at is null`);
+  return rowCount === 1;
+}
+
+/** Ends the sessions of a user but one, if any is named. */
+export async function revokeSessionsOf(
+  tx: Queryable,
+  { userId, now, except }: { userId: string; now: Date; except: string | null },
+): Promise<number> {
+  const { rowCount } = await tx.query(sql`
+    update identity.session set revoked_at = ${now}, updated_at = ${now}, version = version + 1
+    where user_id = ${userId} and revoked_at is null and id is distinct from ${except}::uuid`);
+  return rowCount ?? 0;
+}
+
+/** Counts a try of a code, the row locked until the transaction ends. Undefined when the session has ended or had all its tries. */
+export async function countCodeAttempt(
+  tx: Queryable,
+  { id, most, now }: { id: string; most: number; now: Date },
+): Promise<number | undefined> {
+  const { rows } = await tx.query<{ code_attempts: number }>(sql`
+    update identity.session set code_attempts = code_attempts + 1, updated_at = ${now}, version = version + 1
+    where id = ${id} and revoked_at is null and code_attempts < ${most}
+    returning code_attempts`);
+  return rows[0]?.code_attempts;
+}
+
+/** The second factor of a session counts as not shown any more. */
+export async function forgetSecondFactor(tx: Queryable, id: string): Promise<void> {
+  await tx.query(sql`update identity.session set mfa_at = null, version = version + 1 where id = ${id}`);
 }

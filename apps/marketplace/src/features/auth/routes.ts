@@ -1,8 +1,6 @@
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { z } from 'zod';
-import { refuse } from '../../errors.ts';
-import { liveSession, secondFactorOf } from './authorizer.ts';
 import {
   loginRequest,
   loginResponse,
@@ -11,16 +9,18 @@ import {
   registerRequest,
   registerResponse,
 } from './contract.ts';
-import { login, publicUser } from './login.ts';
-import { revokeSessions } from './queries.ts';
+import { login, type LoginDeps, publicUser } from './login.ts';
+import { logout } from './logout.ts';
 import { register, type RegisterDeps } from './register.ts';
-import { sessionCookie, writeCookie } from './session-cookie.ts';
-import { presentedToken } from './token.ts';
+import { secondFactorRoutes, sessionAnswer } from './second-factor-routes.ts';
+import { clearSessionCookie, clientOf, currentSession, setSessionCookie } from './sessions.ts';
 
 const tags = ['auth'];
 
-/** Registration, sign-in and sign-out. */
-export function authRoutes(app: FastifyInstance, deps: RegisterDeps): void {
+export type AuthDeps = RegisterDeps & LoginDeps;
+
+/** Registration, sign-in with its second factor, and sign-out. */
+export function authRoutes(app: FastifyInstance, deps: AuthDeps): void {
   const routes = app.withTypeProvider<ZodTypeProvider>();
   routes.route({
     method: 'POST',
@@ -39,34 +39,26 @@ export function authRoutes(app: FastifyInstance, deps: RegisterDeps): void {
     config: { access: 'public' },
     schema: { tags, summary: 'Sign in', body: loginRequest, response: { 200: loginResponse } },
     handler: async (request, reply) => {
-      const client = { ip: request.ip, userAgent: request.headers['user-agent'] };
-      const { token, expiresAt, user } = await login({ ...request.body, ...client }, deps);
-      setCookie(request, reply, token, expiresAt);
-      return {
-        token,
-        token_type: 'Bearer' as const,
-        expires_at: expiresAt.toISOString(),
-        mfa_required: false as const,
-        user,
-      };
+      const { user, methods, ...opened } = await login({ ...request.body, ...clientOf(request) }, deps);
+      setSessionCookie(request, reply, opened);
+      const isPending = methods.length > 0;
+      return { ...sessionAnswer(opened), mfa_required: isPending, ...(isPending && { methods: [...methods] }), user };
     },
   });
   sessionRoutes(app, deps);
+  secondFactorRoutes(app, deps);
 }
 
-function sessionRoutes(app: FastifyInstance, { db, now }: RegisterDeps): void {
+function sessionRoutes(app: FastifyInstance, deps: AuthDeps): void {
   const routes = app.withTypeProvider<ZodTypeProvider>();
   routes.route({
     method: 'POST',
     url: '/auth/logout',
-    config: { access: 'signed_in' },
+    config: { access: 'signed_in', acceptsPending: true },
     schema: { tags, summary: 'Sign out, of all sessions if asked', body: logoutRequest, response: { 204: z.null() } },
     handler: async (request, reply) => {
-      const presented = presentedToken(request);
-      const userId = request.authorization?.actor.id;
-      if (!presented || userId === undefined) throw refuse('no_session');
-      await revokeSessions(db, { tokenSha256: presented.sha256, userId, all: request.body?.all ?? false, now: now() });
-      setCookie(request, reply, '', new Date(0));
+      await logout(currentSession(request), { all: request.body?.all ?? false }, deps);
+      clearSessionCookie(request, reply);
       return reply.code(204).send(null);
     },
   });
@@ -76,18 +68,12 @@ function sessionRoutes(app: FastifyInstance, { db, now }: RegisterDeps): void {
     config: { access: 'signed_in' },
     schema: { tags, summary: 'Who is signed in', response: { 200: meResponse } },
     handler: async (request) => {
-      const presented = presentedToken(request);
-      const session = presented && (await liveSession(db, presented.sha256, now()));
-      if (!session) throw refuse('no_session');
-      const mfaAt = secondFactorOf(session, now());
+      const session = currentSession(request);
+      const mfaAt = session.mfa_at?.toISOString() ?? null;
       return {
         user: publicUser({ ...session, id: session.user_id }),
-        session: { mfa: true, mfa_at: mfaAt.toISOString(), expires_at: session.expires_at.toISOString() },
+        session: { mfa: mfaAt !== null, mfa_at: mfaAt, expires_at: session.expires_at.toISOString() },
       };
     },
   });
-}
-
-function setCookie(request: FastifyRequest, reply: FastifyReply, token: string, expires: Date): void {
-  reply.header('set-cookie', writeCookie(sessionCookie(request), token, expires));
 }

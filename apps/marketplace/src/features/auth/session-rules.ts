@@ -7,6 +7,9 @@ export function sessionTerms(role: string): { idleMs: number; absoluteMs: number
   return role === 'provider' ? { idleMs: 12 * hour, absoluteMs: 7 * day } : { idleMs: hour, absoluteMs: 12 * hour };
 }
 
+/** How long the password alone counts for who has a second factor to show, in ms. */
+export const pendingMs = 5 * minute;
+
 /** A use is written down at most this often, in ms, so that reads stay reads. */
 export const seenEveryMs = minute;
 
