@@ -11,7 +11,7 @@ export type Slices = {
 
 /** A slice of the library may import the slices of lower levels. */
 const levels: string[][] = [
-  ['causes'],
+  ['causes', 'permissions'],
   ['postgres', 'redis', 'logging', 'metrics', 'refusals', 'failpoints', 'filters'],
   ['audit', 'leases', 'loops'],
   ['queues', 'idempotency'],

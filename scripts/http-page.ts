@@ -1,7 +1,5 @@
-import { type App, openApp } from '../apps/marketplace/src/app.ts';
-import { readConfig } from '../apps/marketplace/src/config.ts';
-import { buildHttp } from '../apps/marketplace/src/http.ts';
 import { code, page, table } from './markdown.ts';
+import { withServer } from './offline-server.ts';
 
 interface Operation {
   tags?: string[];
@@ -14,41 +12,16 @@ interface OpenApi {
   paths: Record<string, Record<string, Operation>>;
 }
 
-/** The routes as the OpenAPI document has them. Builds the application without servers: nothing connects before it is asked. */
-export async function httpPage(): Promise<string> {
-  const app = openApp(nowhere(), { role: 'api', logTo: { write() {} } });
-  try {
-    return await pageOf(app);
-  } finally {
-    await app.close();
-  }
-}
-
-function nowhere() {
-  const config = readConfig({}, { databaseUrl: 'postgres://127.0.0.1:1/none', redisUrl: 'redis://127.0.0.1:1' });
-  return {
-    ...config,
-    databaseUrl: config.databaseUrl ?? '',
-    redisUrl: config.redisUrl ?? '',
-    smtpUrl: 'smtp://127.0.0.1:1',
-    tokenKey: '00',
-  };
-}
-
-async function pageOf(app: App): Promise<string> {
-  const server = await buildHttp(app);
-  try {
-    return page('HTTP', [intro, ...sectionsOf(server.swagger() as unknown as OpenApi), besides]);
-  } finally {
-    await server.close();
-  }
+/** The routes as the OpenAPI document has them. */
+export function httpPage(): Promise<string> {
+  return withServer((server) => page('HTTP', [intro, ...sectionsOf(server.swagger() as unknown as OpenApi), besides]));
 }
 
 const intro = `Bodies, answers and every field: \`/docs\` of a running product, or the OpenAPI 3.1 document at \`/api/v1/openapi.json\`.
 
 A caller signs in with \`POST /api/v1/auth/login\` and sends the token as \`Authorization: Bearer …\`; browsers may use the cookie that comes with it.
 Access names the permission a caller needs. † asks besides for a second factor of the last 15 minutes; while there is none to enrol, a
-session by password counts as having just shown it. The permissions of each role are in \`apps/marketplace/src/access.ts\`.
+session by password counts as having just shown it. The permissions of each role are in [permissions.md](permissions.md).
 
 Every answer carries \`x-correlation-id\`. A write takes an \`Idempotency-Key\` of 8–64 of \`A–Z a–z 0–9 _ -\` where its operation runs once per
 key; a repeat gets the first answer with \`Idempotency-Replayed: true\`. Errors have one shape: see [errors.md](errors.md).

@@ -10,6 +10,7 @@ import { cliPage } from './cli-page.ts';
 import { httpPage } from './http-page.ts';
 import { jobsPage } from './jobs-page.ts';
 import { code, page, table } from './markdown.ts';
+import { permissionsPage } from './permissions-page.ts';
 
 /** Every page of `docs/reference`, by file name. */
 export async function referencePages(): Promise<Record<string, string>> {
@@ -22,6 +23,7 @@ export async function referencePages(): Promise<Record<string, string>> {
     'jobs.md': jobsPage(),
     'logs.md': logsPage(),
     'metrics.md': metricsPage(),
+    'permissions.md': await permissionsPage(),
   };
 }
 

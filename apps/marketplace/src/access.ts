@@ -1,12 +1,12 @@
-import type { Access, Actor } from '@fmhl/ops';
+import { type Access, type Actor, opsPermissions, permissionPresets } from '@fmhl/ops';
 import type { FastifyRequest } from 'fastify';
 import { refuse } from './errors.ts';
 
 /** A route of the provider portal: role provider, own rows only. */
-export const provider: Access = { permission: 'portal.use' };
+export const provider: Access = { permission: 'portal.use' satisfies Permission };
 
 /** A route of the staff: the permission, and a second factor. `fresh` is the mark † of the reference. */
-export function staff(permission: string, fresh?: 'fresh'): Access {
+export function staff(permission: Permission, fresh?: 'fresh'): Access {
   return { permission, secondFactor: fresh ?? 'verified' };
 }
 
@@ -16,38 +16,32 @@ export function actorOf(request: FastifyRequest): Actor {
   return request.authorization.actor;
 }
 
-/** All permissions of the operations plane, by the names the library gives them. */
-const operations = [
-  'queue.read',
-  'queue.control',
-  'job.control',
-  'dlq.read',
-  'dlq.retry',
-  'dlq.resolve',
-  'dlq.annotate',
-  'dlq.reveal',
-  'dlq.discard',
-  'dlq.edit',
-  'dlq.export',
-  'redrive.plan',
-  'redrive.run',
-  'redrive.approve',
-];
+/** What the marketplace asks for beside the plane's own permissions, and what its holder may do. */
+export const marketplacePermissions = {
+  'portal.use': 'Use the provider portal: own subscriptions, inbox, balance.',
+  'lead.read': 'See leads with the personal data of their people, their sales, and the catalogue.',
+  'lead.review': 'Approve and reject leads, and start their sale anew.',
+  'provider.read': 'See providers and their subscriptions.',
+  'provider.write': 'Add providers and subscribe them.',
+  'catalogue.write': 'Add and change niches and levels.',
+  'money.read': 'See balances and their ledgers.',
+  'money.write': 'Change balances by hand, refund, and set prices.',
+  'report.read': 'See reports.',
+  'report.export': 'Download reports.',
+  'user.write': 'Add users, change their roles, disable them and end their sessions.',
+} as const;
 
-/** What each role may do. Operations of the plane keep the names the library gives them. */
-export const permissionsOf: Readonly<Record<string, readonly string[]>> = {
-  admin: [
-    'lead.read',
-    'lead.review',
-    'provider.read',
-    'provider.write',
-    'catalogue.write',
-    'money.read',
-    'money.write',
-    'report.read',
-    'report.export',
-    'user.write',
-    ...operations,
-  ],
+/** Every permission there is, with its meaning. */
+export const permissions = { ...marketplacePermissions, ...opsPermissions };
+export type Permission = keyof typeof permissions;
+
+const all = Object.keys(permissions) as Permission[];
+
+/** What each role may do. Viewers and responders work on the plane alone: leads are personal data, which recovery does not need. */
+export const permissionsOf: Readonly<Record<string, readonly Permission[]>> = {
+  admin: all.filter((permission) => permission !== 'portal.use'),
+  responder: permissionPresets.responder,
+  viewer: permissionPresets.viewer,
+  finance: all.filter((permission) => /^(money|report)\.|\.read$/.test(permission)),
   provider: ['portal.use'],
 };

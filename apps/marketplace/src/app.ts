@@ -103,6 +103,7 @@ function openPlane(
     metrics,
     authorize,
     version,
+    environment: config.nodeEnv,
     queues,
     failpoint: armFailpoint(config.failpoint, (name) => log.warn('failpoint_hit', { failpoint: name })),
     redisUrl: config.redisUrl,

@@ -3,7 +3,7 @@ import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
 import { answerError, gracefulClose, jsonBody, probes, Refusal, serverErrors, web } from '@fmhl/ops';
 import fastJsonStringify from 'fast-json-stringify';
-import fastify, { type FastifyInstance, type FastifySerializerCompiler } from 'fastify';
+import fastify, { type FastifyInstance, type FastifySerializerCompiler, type RouteOptions } from 'fastify';
 import { validatorCompiler } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import type { App } from './app.ts';
@@ -24,10 +24,12 @@ const bodyLimit = 64 * 1024;
 export interface HttpExtras {
   readonly extend?: (server: FastifyInstance) => Promise<void>;
   readonly pages?: readonly FrontPageLink[];
+  /** Told of every route as it is added, with what it declares. */
+  readonly onRoute?: (route: RouteOptions) => void;
 }
 
 /** Builds the HTTP server of the role api: everything under `/api/v1`, its documentation, the guarded probes, the front page. */
-export async function buildHttp(app: App, { extend, pages = [] }: HttpExtras = {}): Promise<FastifyInstance> {
+export async function buildHttp(app: App, { extend, pages = [], onRoute }: HttpExtras = {}): Promise<FastifyInstance> {
   const server = fastify({
     ...serverErrors(app.log),
     bodyLimit,
@@ -36,6 +38,7 @@ export async function buildHttp(app: App, { extend, pages = [] }: HttpExtras = {
     forceCloseConnections: 'idle',
     requestTimeout: 30_000,
   });
+  if (onRoute) server.addHook('onRoute', onRoute);
   gracefulClose(server, { isDraining: () => app.ops.health.isDraining() });
   server.setErrorHandler((error, request, reply) => answerError(error, request, reply, app.log));
   server.setNotFoundHandler((request, reply) => answerError(new Refusal('not_found', 404), request, reply, app.log));

@@ -1,7 +1,8 @@
-import { type Access, idempotencyKeyForm } from '@fmhl/ops';
+import { idempotencyKeyForm } from '@fmhl/ops';
 import { problem } from '@fmhl/ops/contract';
 import { jsonSchemaTransform } from 'fastify-type-provider-zod';
 import { z } from 'zod';
+import { accessText } from './operation-table.ts';
 
 type Transform = typeof jsonSchemaTransform;
 type Described = ReturnType<Transform>['schema'];
@@ -84,10 +85,4 @@ function refusalsOf({ schema, url, route }: Input, { access, idempotency }: Conf
       applies[Number(status) as keyof typeof reasons] ? [[status, { description, ...problemSchema }]] : [],
     ),
   );
-}
-
-function accessText(access: Access): string {
-  if (access === 'public') return 'everybody';
-  if (access === 'signed_in') return 'whoever is signed in';
-  return `permission \`${access.permission}\`${access.secondFactor === 'fresh' ? ' †' : ''}`;
 }

@@ -14,6 +14,8 @@ export {
   retryPreview,
 } from './dead-letters/contract.ts';
 export * from './filters/index.ts';
+export * from './http/contract.ts';
+export * from './permissions/contract.ts';
 export {
   queueOverview,
   type QueueOverview,

@@ -44,6 +44,7 @@ export {
 export { connectRedis, type RedisOptions } from './redis/index.ts';
 export * from './metrics/index.ts';
 export { type Handlers, openOps, type Ops, opsMigrations, type OpsOptions } from './ops.ts';
+export { type OpsPermission, opsPermissions, permissionPresets } from './permissions/index.ts';
 export * from './postgres/index.ts';
 export {
   bury,

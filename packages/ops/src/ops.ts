@@ -52,6 +52,8 @@ export interface OpsOptions {
   readonly authorize: Authorize;
   /** Version of the application, stored with each worker. Default `0.0.0`. */
   readonly version?: string;
+  /** What kind of installation this is, as `GET /me` says it: `production`, `staging`, … Default `development`. */
+  readonly environment?: string;
   /** First part of every Redis key, in braces so that a cluster keeps it on one node. Default `{ops}`. */
   readonly prefix?: string;
   /** A job whose lock was not renewed for this long is offered again, in ms. Default 30,000. */
@@ -160,7 +162,7 @@ export function openOps(options: OpsOptions): Ops {
     authorize,
     overview,
     migrate: async () => void (await openMigrator({ url: db.url, sets: [opsMigrations] }).up()),
-    http: adminRoutes({ ...sweeping, sweep, overview, redrives: options.redrives, web: { log, metrics, authorize } }),
+    http: adminRoutes({ ...options, ...sweeping, sweep, overview, web: { log, metrics, authorize } }),
     worker(handlers) {
       const worked = workerQueues(registry, handlers);
       return together('worker', [

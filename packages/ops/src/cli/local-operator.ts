@@ -1,4 +1,5 @@
 import type { Actor } from '../audit/index.ts';
+import { opsPermissions } from '../permissions/index.ts';
 
 /** Everything: who can read the database's settings can do all that the database can. */
 class EveryPermission extends Set<string> {
@@ -13,6 +14,6 @@ class EveryPermission extends Set<string> {
  */
 export function localOperator(name: string, now: () => Date = () => new Date()) {
   const actor: Actor = { id: `local-${name}`, name, via: 'cli-local' };
-  const permissions: ReadonlySet<string> = new EveryPermission();
+  const permissions: ReadonlySet<string> = new EveryPermission(Object.keys(opsPermissions));
   return () => ({ actor, permissions, secondFactorAt: now() });
 }

@@ -1,8 +1,8 @@
 export * from './contract.ts';
 export { type Cursor, type Cursors, openCursors } from './cursor.ts';
 export { letterVersion, readAttempts, type Viewing, viewLetter, viewWholePayload } from './entry.ts';
-export { openExporter } from './export.ts';
-export { listLetters } from './list.ts';
+export { exportLimits, openExporter } from './export.ts';
+export { countedUpTo, listLetters } from './list.ts';
 export { maskJson } from './payload-mask.ts';
 export { type FilterReader, readFilter } from './read-filter.ts';
 export { matching } from './selection.ts';

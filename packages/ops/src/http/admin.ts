@@ -13,6 +13,7 @@ import { deadLetterReportRoutes } from './dead-letter-report.ts';
 import { deadLetterReadRoutes } from './dead-letters.ts';
 import type { RedriveHost } from '../redrives/index.ts';
 import { jsonBody } from './json-body.ts';
+import { meRoute } from './me.ts';
 import { queueControlRoutes } from './queue-control.ts';
 import { redriveRoutes } from './redrives.ts';
 import { operation } from './route.ts';
@@ -28,6 +29,8 @@ export interface AdminDeps {
   readonly sweep: () => Promise<unknown>;
   readonly overview: () => Promise<QueueOverview>;
   readonly redrives?: RedriveHost | undefined;
+  /** What kind of installation this is. Default `development`. */
+  readonly environment?: string | undefined;
 }
 
 /** The operations API, to be mounted under `/api/v1/admin`. It brings its own hooks and shape of errors. */
@@ -35,6 +38,7 @@ export function adminRoutes(deps: AdminDeps) {
   return async (app: FastifyInstance): Promise<void> => {
     jsonBody(app);
     web(app, deps.web);
+    meRoute(app, deps);
     overviewRoutes(app, deps);
     queueControlRoutes(app, deps);
     deadLetterReadRoutes(app, deps);

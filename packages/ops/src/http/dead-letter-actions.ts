@@ -14,6 +14,7 @@ import {
   retryLetter,
   retryPreview,
 } from '../dead-letters/index.ts';
+import type { OpsPermission } from '../permissions/index.ts';
 import { type Authorization, demand, reveals } from './access.ts';
 import type { AdminDeps } from './admin.ts';
 import { idParam, operation } from './route.ts';
@@ -148,7 +149,7 @@ function deleteRoute(app: FastifyInstance, { db }: AdminDeps): void {
 
 interface CloseRoute {
   readonly action: Closing;
-  readonly permission: string;
+  readonly permission: OpsPermission;
   readonly summary: string;
 }
 

@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import { openCursors } from '../dead-letter-search/index.ts';
+import type { OpsPermission } from '../permissions/index.ts';
 import type { Tx } from '../postgres/index.ts';
 import {
   abortRedrive,
@@ -199,7 +200,7 @@ interface ChangeRoute<Body extends z.ZodType> {
   readonly name: string;
   readonly method?: 'POST' | 'PUT';
   /** Default `redrive.run`. */
-  readonly permission?: string;
+  readonly permission?: OpsPermission;
   readonly fresh?: true;
   readonly body: Body;
   readonly act: (tx: Tx, asking: Asking & z.infer<Body>) => Promise<Changed>;

@@ -1,6 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest, FastifySchema } from 'fastify';
 import { z } from 'zod';
 import type { Actor } from '../audit/index.ts';
+import type { OpsPermission } from '../permissions/index.ts';
 import { refuse } from '../refusals/index.ts';
 import type { Authorization } from './access.ts';
 
@@ -20,7 +21,7 @@ export interface Operation<Params extends z.ZodType, Query extends z.ZodType, Bo
   readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
   /** Below the prefix the host chose. */
   readonly url: string;
-  readonly permission: string;
+  readonly permission: OpsPermission;
   /** The mark †: asks for a second factor of the last 15 minutes. */
   readonly fresh?: boolean;
   /** The mark ‡: refuses a write without an `Idempotency-Key`. */

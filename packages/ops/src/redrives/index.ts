@@ -22,6 +22,7 @@ export {
   setRate,
 } from './control.ts';
 export { openRedriveEngine, type RedriveEngineOptions, type RedriveSettings } from './engine.ts';
+export { mostItems } from './freeze.ts';
 export { planRedrive, type RedriveHost } from './plan.ts';
 export { listItems, listRedrives, readRedrive } from './read.ts';
 export { approveRedrive, startRedrive } from './start.ts';

@@ -1,0 +1,1 @@
+export { type OpsPermission, opsPermissions, permissionPresets } from './contract.ts';

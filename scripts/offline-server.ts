@@ -1,0 +1,28 @@
+import type { FastifyInstance } from 'fastify';
+import { openApp } from '../apps/marketplace/src/app.ts';
+import { readConfig } from '../apps/marketplace/src/config.ts';
+import { buildHttp, type HttpExtras } from '../apps/marketplace/src/http.ts';
+
+/** Builds the HTTP server without Postgres and Redis, to be asked about itself: nothing connects before it is asked for data. */
+export async function withServer<T>(use: (server: FastifyInstance) => T, extras?: HttpExtras): Promise<T> {
+  const app = openApp(nowhere(), { role: 'api', logTo: { write() {} } });
+  try {
+    const server = await buildHttp(app, extras);
+    const answer = use(server);
+    await server.close();
+    return answer;
+  } finally {
+    await app.close();
+  }
+}
+
+function nowhere() {
+  const config = readConfig({}, { databaseUrl: 'postgres://127.0.0.1:1/none', redisUrl: 'redis://127.0.0.1:1' });
+  return {
+    ...config,
+    databaseUrl: config.databaseUrl ?? '',
+    redisUrl: config.redisUrl ?? '',
+    smtpUrl: 'smtp://127.0.0.1:1',
+    tokenKey: '00',
+  };
+}
