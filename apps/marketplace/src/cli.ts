@@ -4,6 +4,7 @@ import { endWith } from './commands/end.ts';
 import { loginCommand } from './commands/login.ts';
 import { migrateCommand } from './commands/migrate.ts';
 import { operationCommands } from './commands/operations.ts';
+import { totpCommand } from './commands/totp.ts';
 import { runCommand } from './commands/run.ts';
 import { upCommand } from './commands/up.ts';
 import { userCommand } from './commands/user.ts';
@@ -13,20 +14,23 @@ const program = new Command('fmhl')
   .description('Find Me a Hot Lead: a lead marketplace and its operations plane.')
   .version(version)
   .showSuggestionAfterError()
-  .configureHelp({ helpWidth: 80 });
+  .configureHelp({ helpWidth: 80 })
+  .exitOverride();
 
 upCommand(program);
 runCommand(program);
 migrateCommand(program);
 userCommand(program);
 loginCommand(program);
+totpCommand(program);
 operationCommands(program);
 
 try {
   await program.parseAsync();
 } catch (error) {
-  // An operations command that was wrongly used has said so, and chosen its exit code.
+  // Wrong use has been explained by then; help and the version are no failure.
   if (!(error instanceof CommanderError)) fail(error);
+  else endWith(error.exitCode === 0 ? 0 : 2);
 }
 
 function fail(error: unknown): void {

@@ -35,7 +35,7 @@ export const inspectCommand = command<InspectOptions>({
 
 function printLetter({ terminal, now }: Run, letter: LetterDetail): void {
   terminal.line(`${letter.queue_name} ${letter.id}`, 'bold');
-  terminal.line(stateText(letter, now()), stateStyle(letter.state));
+  terminal.sentence(stateText(letter, now()), { style: stateStyle(letter.state) });
   terminal.line();
   facts(terminal, [
     ['error', errorText(letter)],
@@ -115,7 +115,9 @@ function printAttempts(terminal: Terminal, { attempts_history }: LetterDetail, n
 function printNotes(terminal: Terminal, { notes }: LetterDetail, now: Date): void {
   if (notes.length === 0) return;
   terminal.line();
-  for (const { author, created_at, text } of notes) terminal.line(`${author}, ${age(created_at, now)} ago: ${text}`);
+  for (const { author, created_at, text } of notes) {
+    terminal.sentence(`${author}, ${age(created_at, now)} ago: ${text}`, { indent: 2 });
+  }
 }
 
 function tookText(ms: number): string {

@@ -47,8 +47,8 @@ async function retry(run: Run, [text]: readonly string[], options: RetryOptions)
   if (run.output.quiet) return run.terminal.line(answer.job_id);
   if (run.output.json) return run.terminal.json(answer);
   const waits = answer.dispatch === 'pending' ? '; it goes out as soon as Redis can be reached' : '';
-  run.terminal.line(`${id} runs again as ${answer.job_id}${waits}`, 'green');
-  if (answer.note) run.terminal.line(answer.note, 'yellow');
+  run.terminal.sentence(`${id} runs again as ${answer.job_id}${waits}`, { style: 'green' });
+  if (answer.note) run.terminal.sentence(answer.note, { style: 'yellow' });
 }
 
 async function bodyOf(run: Run, id: string, options: RetryOptions): Promise<Record<string, unknown>> {

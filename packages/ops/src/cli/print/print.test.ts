@@ -72,6 +72,20 @@ describe('a terminal', () => {
     expect(String(streams.stdout.read())).toBe('dead\n');
   });
 
+  it('breaks a sentence at its width on a screen, and leaves it whole for a pipe', () => {
+    const sentence = `error  Error: ${'the charge of a sale did not reach the ledger '.repeat(3).trim()}`;
+    const shown = (isTTY: boolean) => {
+      const stdout = Object.assign(new PassThrough(), { isTTY, columns: 60 });
+      const streams = { stdin: new PassThrough(), stdout, stderr: new PassThrough() };
+      openTerminal(streams, { noColour: true }).sentence(sentence, { indent: 7 });
+      return String(stdout.read()).trimEnd().split('\n');
+    };
+    expect(shown(false)).toEqual([sentence]);
+    expect(shown(true).every((line) => line.length <= 60)).toBe(true);
+    expect(shown(true).slice(1).every((line) => /^ {7}\S/.test(line))).toBe(true);
+    expect(shown(true).map((line, at) => (at === 0 ? line : line.trim())).join(' ')).toBe(sentence);
+  });
+
   it('rewrites a line on a screen only', () => {
     const screen = open(true);
     screen.terminal.status('half');

@@ -1,7 +1,7 @@
 import { createInterface } from 'node:readline/promises';
 import { once } from 'node:events';
 import type { Readable, Writable } from 'node:stream';
-import { displayWidth, truncate } from './display-width.ts';
+import { displayWidth, truncate, wrap } from './display-width.ts';
 import { safeBlock, safeJson, safeLine } from './safe-text.ts';
 import { type Column, renderTable } from './table.ts';
 
@@ -31,6 +31,8 @@ export interface Terminal {
   readonly isLive: boolean;
   /** One line of the answer, on standard output. */
   line(text?: string, style?: Style): void;
+  /** A sentence: on a terminal in as many lines as it takes, the later ones indented by `indent` columns; in a pipe one line. */
+  sentence(text: string, options?: { indent?: number; style?: Style }): void;
   /** Several lines, such as a stack. */
   block(text: string, style?: Style): void;
   table<Row>(columns: readonly Column<Row>[], rows: readonly Row[]): void;
@@ -62,6 +64,10 @@ export function openTerminal(
     isLive,
     isInteractive: isLive && stdin.isTTY === true,
     line: (text = '', style) => print(paint(safeLine(text), style, stdout)),
+    sentence: (text, { indent = 0, style } = {}) => {
+      const lines = isLive ? wrapped(safeLine(text), width, indent) : [safeLine(text)];
+      for (const line of lines) print(paint(line, style, stdout));
+    },
     block: (text, style) => print(paint(safeBlock(text), style, stdout)),
     table: (columns, rows) => {
       for (const pieces of renderTable(columns, rows, width)) {
@@ -96,9 +102,16 @@ function closing(stdout: Writable): Promise<never> {
   return promise;
 }
 
+/** Lines of a width, those after the first indented. */
+function wrapped(text: string, width: number, indent: number): string[] {
+  const head = text.slice(0, indent);
+  const [first = '', ...rest] = wrap(text.slice(indent), width - indent);
+  return [head + first, ...rest.map((line) => ' '.repeat(indent) + line)];
+}
+
 /** Lines of `name  value`, the names in one column. Values that are undefined are left out. */
 export function facts(terminal: Terminal, pairs: readonly (readonly [string, string | undefined])[]): void {
   const present = pairs.filter((pair): pair is readonly [string, string] => pair[1] !== undefined);
   const width = Math.max(0, ...present.map(([name]) => displayWidth(name)));
-  for (const [name, value] of present) terminal.line(`${name.padEnd(width)}  ${value}`);
+  for (const [name, value] of present) terminal.sentence(`${name.padEnd(width)}  ${value}`, { indent: width + 2 });
 }

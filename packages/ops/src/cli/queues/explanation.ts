@@ -11,10 +11,10 @@ export async function printExplanation(run: Run, path: string): Promise<void> {
   if (output.quiet) return reasons.forEach(({ code }) => terminal.line(code));
   terminal.line(since ? `${state} for ${age(since, now())}` : state, 'bold');
   for (const { code, text, action } of reasons) {
-    terminal.line(`- ${text} (${code})`);
+    terminal.sentence(`- ${text} (${code})`, { indent: 2 });
     if (action) terminal.line(`  ${action.method} ${action.path} (${action.permission})`, 'dim');
   }
   if (reasons.length === 0) terminal.line('Nothing holds it up.');
   if (ahead !== null && ahead > 0) terminal.line(`${ahead} jobs are ahead.`);
-  if (eta) terminal.line(`Expected at ${moment(eta.at)}: ${eta.basis}${eta.sure ? '' : ', a guess'}.`);
+  if (eta) terminal.sentence(`Expected at ${moment(eta.at)}: ${eta.basis}${eta.sure ? '' : ', a guess'}.`);
 }
