@@ -25,9 +25,17 @@ Find Me a Hot Lead
   Admin     admin@fmhl.example.com  password k3m8p-k3m8p-k3m8p-k3m8p
   Provider  provider@fmhl.example.com  password q7r2s-q7r2s-q7r2s-q7r2s
             A password is shown at this start only: keep it.
+  Sign in   FMHL_URL=http://127.0.0.1:3000 npx fmhl login
+            The first time it asks for an authenticator app.
   Data      /srv/fmhl
   Stop      Ctrl-C
 `);
+  });
+
+  it('promises no enrolment where the second factor was given', () => {
+    const given = summary({ ...facts, admin: { created: true, isProvisioned: true } });
+    expect(given).toContain('npx fmhl login');
+    expect(given).not.toContain('authenticator');
   });
 
   it('fits into 80 columns', () => {

@@ -9,7 +9,8 @@ export interface SummaryFacts {
   readonly url: string;
   readonly metricsUrl: string;
   readonly email: string;
-  readonly admin: { created: boolean; password?: string };
+  /** `isProvisioned`: the second factor was given and needs no enrolment. */
+  readonly admin: { created: boolean; password?: string; isProvisioned?: boolean };
   /** Who can sign in to the demo world, at the start that made it. */
   readonly provider: SignIn | undefined;
   readonly mailbox: boolean;
@@ -30,12 +31,17 @@ export function summary(facts: SummaryFacts): string {
     ...(moved ? [['', `port ${config.metricsPort} is in use (METRICS_PORT chooses another)`] as [string, string]] : []),
     ...(facts.mailbox ? [['Mailbox', `${url}/mailbox`] as [string, string]] : []),
     ...people(facts),
+    ['Sign in', `FMHL_URL=${url} npx fmhl login`],
+    ...(facts.admin.isProvisioned ? [] : [['', secondFactorHint] as [string, string]]),
     ['Data', facts.dataLives],
     ['Stop', 'Ctrl-C'],
   ];
   const lines = rows.map(([name, value]) => `  ${name.padEnd(9)} ${value}`);
   return ['', 'Find Me a Hot Lead', ...lines, ''].join('\n');
 }
+
+/** Who has enrolled one reads it as no news. */
+const secondFactorHint = 'The first time it asks for an authenticator app.';
 
 function people({ email, admin, provider }: SummaryFacts): [string, string][] {
   const rows: [string, string][] = [['Admin', adminLine(email, admin)]];

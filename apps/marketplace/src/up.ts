@@ -111,11 +111,12 @@ async function openDoors(
   const { config } = app;
   const email = config.adminEmail ?? defaultAdminEmail;
   const provider = config.empty ? undefined : await seedDemoWorld(app);
-  const admin = await createFirstAdmin(app.db, { email, password: config.adminPassword }, app.authDeps);
+  const { adminPassword: password, adminTotpSecret: totpSecret } = config;
+  const admin = await createFirstAdmin(app.db, { email, password, totpSecret }, app.authDeps);
   const url = publicUrlOf({ host: config.host, port: at.api.port });
   const metricsUrl = publicUrlOf({ host: config.metricsHost, port: at.metrics.port });
   const { mailbox, dataLives } = at.embedded;
-  const people = { email, admin, provider };
+  const people = { email, admin: { ...admin, isProvisioned: totpSecret !== undefined }, provider };
   const places = { url, metricsUrl, metricsPort: at.metrics.port, mailbox: mailbox !== undefined, dataLives };
   console.error(summary({ ...people, ...places, config }));
   app.ops.health.markStarted();

@@ -1,67 +1,77 @@
-import { createInterface } from 'node:readline';
-import { Writable } from 'node:stream';
 import type { Command } from 'commander';
-import { ConfigError, readProcessConfig } from '../config.ts';
-import { loginResponse } from '../features/auth/index.ts';
+import { readProcessConfig } from '../config.ts';
+import { enrolResponse, loginResponse, sessionResponse, verifyResponse } from '../features/auth/index.ts';
+import { type AuthClient, openAuthClient, WrongCode } from './auth-client.ts';
+import { openQuestions, type Questions } from './questions.ts';
 import { saveToken } from './saved-token.ts';
 
 export function loginCommand(program: Command): void {
   program
     .command('login')
-    .description('sign in at FMHL_URL; the operations commands then act as you')
+    .description(
+      'sign in at FMHL_URL; the operations commands then act as you. Asks for e-mail, password and code, or reads them from a pipe, one a line; whoever of the staff has no second factor yet sets one up',
+    )
     .action(async () => {
       const { operationsUrl: url } = readProcessConfig({}, { require: ['operationsUrl'] });
       if (url === undefined) return;
-      const { token, expires_at, user } = await signIn(url, await askCredentials());
-      const path = saveToken({ url, token });
-      console.error(`Signed in as ${user.display_name} until ${expires_at}; the token is in ${path}.`);
+      const questions = openQuestions();
+      try {
+        const { token, expires_at, name } = await signIn(openAuthClient(url), questions);
+        const path = saveToken({ url, token });
+        questions.tell(`Signed in as ${name} until ${expires_at}; the token is in ${path}.\n`);
+      } finally {
+        questions.close();
+      }
     });
 }
 
-async function signIn(url: string, credentials: { email: string; password: string }) {
-  const response = await fetch(`${url}/api/v1/auth/login`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify(credentials),
-    redirect: 'error',
-  }).catch((error: unknown) => {
-    throw new ConfigError([`FMHL_URL: ${url} cannot be reached (${reasonOf(error)})`]);
-  });
-  if (response.status === 401) throw new ConfigError(['e-mail or password is wrong']);
-  if (!response.ok) throw new ConfigError([`FMHL_URL: ${url} answered ${response.status}`]);
-  return loginResponse.parse(await response.json());
+interface SignedIn {
+  readonly token: string;
+  readonly expires_at: string;
 }
 
-function reasonOf(error: unknown): string {
-  const { cause, message } = error as { cause?: { code?: string }; message: string };
-  return cause?.code ?? message;
+async function signIn(auth: AuthClient, questions: Questions): Promise<SignedIn & { name: string }> {
+  const email = await questions.ask('E-mail: ');
+  const password = await questions.askSecretly('Password: ');
+  const opened = await auth.post('/login', loginResponse, { body: { email, password } });
+  const name = opened.user.display_name;
+  if (opened.mfa_required) return { ...(await showFactor(auth, opened.token, questions)), name };
+  if (opened.user.role === 'provider') return { ...opened, name };
+  return { ...(await enrol(auth, opened.token, questions)), name };
 }
 
-/** Asks two questions on one terminal or pipe; the second answer is not echoed. */
-async function askCredentials(): Promise<{ email: string; password: string }> {
-  const isTerminal = process.stdin.isTTY === true;
-  let isHidden = false;
-  const output = new Writable({
-    write: (chunk, _encoding, done) => {
-      if (!isHidden) process.stderr.write(chunk);
-      done();
-    },
+function showFactor(auth: AuthClient, token: string, questions: Questions): Promise<SignedIn> {
+  return untilRight(questions, 'Code of your authenticator app, or a recovery code: ', (answer) => {
+    const body = isCode(answer) ? { code: answer } : { recovery_code: answer };
+    return auth.post('/mfa/challenge', sessionResponse, { token, body });
   });
-  const lines = createInterface({ input: process.stdin, output, terminal: isTerminal });
-  const answers = lines[Symbol.asyncIterator]();
-  const ask = async (question: string): Promise<string> => {
-    if (isTerminal) process.stderr.write(question);
-    const { value, done } = await answers.next();
-    if (done || value === undefined) throw new ConfigError(['there was no answer']);
-    return value;
-  };
-  try {
-    const email = await ask('E-mail: ');
-    isHidden = true;
-    const password = await ask('Password: ');
-    if (isTerminal) process.stderr.write('\n');
-    return { email, password };
-  } finally {
-    lines.close();
+}
+
+/** Staff do nothing without a second factor, so it is set up here and now. */
+async function enrol(auth: AuthClient, token: string, questions: Questions): Promise<SignedIn> {
+  const { secret, otpauth_url: link } = await auth.post('/mfa/enroll', enrolResponse, { token });
+  questions.tell(
+    `Your role needs a second factor. Add it to an authenticator app:\n  secret  ${secret}\n  link    ${link}\n`,
+  );
+  const verified = await untilRight(questions, 'Code that the app shows: ', (code) =>
+    auth.post('/mfa/verify', verifyResponse, { token, body: { code } }),
+  );
+  const codes = verified.recovery_codes.map((code) => `  ${code}\n`).join('');
+  questions.tell(`Recovery codes, shown this once. Each signs you in one time without the app:\n${codes}`);
+  return verified;
+}
+
+const isCode = (answer: string): boolean => /^\d{6}$/.test(answer);
+
+/** A person may mistype; a pipe that is wrong once has nothing better to say. */
+async function untilRight<T>(questions: Questions, question: string, look: (answer: string) => Promise<T>): Promise<T> {
+  for (;;) {
+    const answer = (await questions.ask(question)).replaceAll(/\s/g, '');
+    try {
+      return await look(answer);
+    } catch (error) {
+      if (!(error instanceof WrongCode) || !questions.isTerminal) throw error;
+      questions.tell(`${error.message}\n`);
+    }
   }
 }

@@ -2,9 +2,9 @@ import { userInfo } from 'node:os';
 import { type Actor, Refusal } from '@fmhl/ops';
 import { type Command, InvalidArgumentError } from 'commander';
 import { openApp, type ReadyConfig } from '../app.ts';
-import { ConfigError, readProcessConfig } from '../config.ts';
+import { type Config, ConfigError, readProcessConfig } from '../config.ts';
 import { emailAddress } from '../email-address.ts';
-import { startEmbedded } from '../embedded/index.ts';
+import { startEmbedded, tokenKey } from '../embedded/index.ts';
 import { createAdmin } from '../features/auth/index.ts';
 import { requireMigrated } from './migrated.ts';
 
@@ -14,7 +14,7 @@ export function userCommand(program: Command): void {
     .description('people who may sign in')
     .command('create-admin')
     .description(
-      'make an administrator, beside those there are; also the way back when a password is lost, under another address; the password comes from FMHL_ADMIN_PASSWORD, else one is made and shown once',
+      'make an administrator, beside those there are; also the way back when a password is lost, under another address; the password comes from FMHL_ADMIN_PASSWORD, else one is made and shown once; the second factor from FMHL_ADMIN_TOTP_SECRET, else it is enrolled at the first sign-in',
     )
     .argument('<email>', 'e-mail address to sign in with', knownAsAddress)
     .action(withAdmin);
@@ -33,7 +33,12 @@ async function withAdmin(email: string): Promise<void> {
   const embedded = await startEmbedded({ dataDir, databaseUrl, redisUrl: 'unused', smtpUrl: 'unused' });
   try {
     await requireMigrated(embedded.databaseUrl);
-    const given = { databaseUrl: embedded.databaseUrl, redisUrl: 'redis://unused', smtpUrl: '', tokenKey: '' };
+    const given = {
+      databaseUrl: embedded.databaseUrl,
+      redisUrl: 'redis://unused',
+      smtpUrl: '',
+      tokenKey: keyOf(config),
+    };
     const password = await addAdmin(email, { ...config, ...given, logLevel: 'error' });
     console.log(password ? `${email} can sign in with the password ${password} (shown once)` : `${email} can sign in`);
   } finally {
@@ -41,12 +46,19 @@ async function withAdmin(email: string): Promise<void> {
   }
 }
 
+/** Only a second factor is sealed here. Its key must be that of the product, which for another's database only TOKEN_KEY tells. */
+function keyOf({ tokenKey: given, adminTotpSecret, databaseUrl, dataDir }: Config): string {
+  if (given !== undefined || adminTotpSecret === undefined) return given ?? '';
+  if (databaseUrl !== undefined) throw new ConfigError(['TOKEN_KEY: required with FMHL_ADMIN_TOTP_SECRET']);
+  return tokenKey(dataDir);
+}
+
 async function addAdmin(email: string, config: ReadyConfig): Promise<string | undefined> {
   const app = openApp(config, { role: 'cli' });
   try {
     const { password } = await createAdmin(
       app.db,
-      { email, password: config.adminPassword, actor: whoIsHere() },
+      { email, password: config.adminPassword, totpSecret: config.adminTotpSecret, actor: whoIsHere() },
       app.authDeps,
     );
     return password;

@@ -4,6 +4,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { testKeys } from '../../testing/auth.ts';
 import { openTestServer } from '../../testing/http.ts';
 import { openTestWorld } from '../../testing/world.ts';
+import { queueMail } from '../email/index.ts';
+import type { MailVerification } from './register.ts';
 import { authRoutes, createFirstAdmin, createUser, openAuthorizer, openPasswords } from './index.ts';
 
 let world: Awaited<ReturnType<typeof openTestWorld>>;
@@ -23,9 +25,17 @@ beforeAll(async () => {
     { userId, company, tz, status }: Record<string, string>,
   ) =>
     tx.query(sql`insert into provider (user_id, company, tz, status) values (${userId}, ${company}, ${tz}, ${status})`);
+  const mailVerification: MailVerification = (tx, { userId, email: to }) =>
+    queueMail(tx, {
+      template: 'verify_email',
+      variables: { token_id: userId },
+      to,
+      dedupeKey: `verify_email:${userId}`,
+    });
+  const relyingParty = { id: 'leads.example.com', origin: 'https://leads.example.com' };
+  const given = { keys: testKeys, passwords, now, createProvider, mailVerification, relyingParty };
   app = await openTestServer(world.log, {
-    routes: (server) =>
-      authRoutes(server, { db: world.db, log: world.log, keys: testKeys, passwords, now, createProvider }),
+    routes: (server) => authRoutes(server, { db: world.db, log: world.log, ...given }),
     authorize: openAuthorizer({ db: world.db, now, publicUrl: 'https://leads.example.com' }),
   });
 });
@@ -62,7 +72,7 @@ describe('registration', () => {
              p.company, p.tz, p.status, e.type, e.payload, m.template
       from identity.users u join provider p on p.user_id = u.id
       join ops.event_outbox e on e.aggregate_id = u.id::text
-      join email m on m.dedupe_key = 'welcome:' || u.id where u.email_norm = 'ada@example.com'`);
+      join email m on m.dedupe_key = 'verify_email:' || u.id where u.email_norm = 'ada@example.com'`);
     expect(rows).toHaveLength(1);
     expect(rows[0]).toMatchObject({
       email: 'Ada@Example.com',
@@ -73,7 +83,7 @@ describe('registration', () => {
       tz: 'America/Chicago',
       status: 'pending',
       type: 'user.registered',
-      template: 'welcome',
+      template: 'verify_email',
     });
     expect(JSON.stringify(rows[0]?.payload)).not.toContain('@');
   });
@@ -89,7 +99,7 @@ describe('registration', () => {
     const { rows } = await world.db.query(
       sql`select template from email where lower(to_address) = 'ada@example.com' order by created_at`,
     );
-    expect(rows).toEqual([{ template: 'welcome' }, { template: 'account_known' }]);
+    expect(rows).toEqual([{ template: 'verify_email' }, { template: 'account_known' }]);
     await signIn('ada@example.com');
   });
 
@@ -291,7 +301,7 @@ describe('a write by cookie', () => {
 describe('the first admin', () => {
   it('is made once, whoever starts first, with a readable password', async () => {
     await world.db.query(sql`delete from identity.users where role = 'admin'`);
-    const deps = { passwords, log: world.log };
+    const deps = { passwords, keys: testKeys, log: world.log, now: () => clock };
     const starts = await Promise.all(
       [1, 2, 3].map(() => createFirstAdmin(world.db, { email: 'root@example.com' }, deps)),
     );
@@ -311,7 +321,7 @@ describe('the first admin', () => {
 
   it('takes a given password, if it is good', async () => {
     await world.db.query(sql`delete from identity.users where role = 'admin'`);
-    const deps = { passwords, log: world.log };
+    const deps = { passwords, keys: testKeys, log: world.log, now: () => clock };
     await expect(createFirstAdmin(world.db, { email: 'root@example.com', password: 'short' }, deps)).rejects.toThrow(
       'validation_failed',
     );

@@ -2,9 +2,9 @@ import { type Algorithm, hash, verify } from '@node-rs/argon2';
 import { refuse } from '../../errors.ts';
 
 export interface PasswordOptions {
-  /** Memory of one hash, in KiB. Default 19,456. */
+  /** Memory of one hash, in KiB. Default 65,536. */
   memoryKib?: number;
-  /** Passes over the memory. Default 2. */
+  /** Passes over the memory. Default 3: with it a hash takes at least 50 ms of a core of 2024. */
   passes?: number;
   /** Hashes computed at once. Default 2: more would take the cores from everything else. */
   atOnce?: number;
@@ -20,7 +20,7 @@ export interface Passwords {
 }
 
 export function openPasswords(options: PasswordOptions = {}): Passwords {
-  const { memoryKib = 19_456, passes = 2, atOnce = 2, waiting = 50 } = options;
+  const { memoryKib = 65_536, passes = 3, atOnce = 2, waiting = 50 } = options;
   const cost = { algorithm: argon2id, memoryCost: memoryKib, timeCost: passes, parallelism: 1 };
   const decoy = `$argon2id$v=19$m=${memoryKib},t=${passes},p=1$${'A'.repeat(22)}$${'A'.repeat(43)}`;
   const inTurn = turnstile(atOnce, waiting);

@@ -2,11 +2,14 @@ import { randomInt } from 'node:crypto';
 import { type Actor, appendEvents, audit, type Database, systemActor, type Tx } from '@fmhl/ops';
 import { normaliseEmail } from '../../email-address.ts';
 import { refuse } from '../../errors.ts';
+import type { Keys } from '../../keys.ts';
 import type { Log } from '../../log.ts';
+import { provisionTotp } from '../second-factor/index.ts';
 import type { Role } from './contract.ts';
 import { passwordFault } from './password-rules.ts';
 import type { Passwords } from './passwords.ts';
-import { adminExists, insertUser, lockFirstAdmin } from './queries.ts';
+import { adminExists, insertUser, lockFirstAdmin, userByEmail } from './queries.ts';
+import { revokeUserSessions } from './sessions.ts';
 
 /** Hashes a password someone chose, after its rules. Before a transaction, not in it: hashes wait for each other. */
 export async function hashChosenPassword(
@@ -47,26 +50,45 @@ export async function createUser(tx: Tx, draft: UserDraft, { log }: { log: Log }
   return userId;
 }
 
+/** What an administrator signs in with. Without a password one is made; without a TOTP secret they enrol one at their first sign-in. */
+export interface AdminDraft {
+  email: string;
+  password?: string | undefined;
+  /** Base32. */
+  totpSecret?: string | undefined;
+}
+
+export interface AdminDeps {
+  passwords: Passwords;
+  keys: Keys;
+  log: Log;
+  now: () => Date;
+}
+
 /**
- * Adds the first admin, with a password made for them when none is given. Does nothing when there is an admin, so every start
- * may call it. Refuses `validation_failed` for a weak password and `email_taken` when the address is another user's.
+ * Adds the first admin, with a password made for them when none is given. Where there is an admin it only gives a second factor to who
+ * is named and has none, so every start may call it. Refuses `validation_failed` for a weak password and `email_taken` when the address
+ * is another user's.
  */
 export async function createFirstAdmin(
   db: Database,
-  { email, password }: { email: string; password?: string | undefined },
-  deps: { passwords: Passwords; log: Log },
+  draft: AdminDraft,
+  deps: AdminDeps,
 ): Promise<{ created: boolean; password?: string }> {
-  if (await adminExists(db)) return { created: false };
-  const chosen = password ?? readablePassword();
-  const passwordHash = await hashChosenPassword({ password: chosen, email }, deps);
+  if (await adminExists(db)) {
+    await db.transaction((tx) => provisionLater(tx, draft, deps));
+    return { created: false };
+  }
+  const password = draft.password ?? readablePassword();
+  const passwordHash = await hashChosenPassword({ password, email: draft.email }, deps);
   const created = await db.transaction(async (tx) => {
     await lockFirstAdmin(tx);
     if (await adminExists(tx)) return false;
-    await insertAdmin(tx, { email, passwordHash, actor: systemActor }, deps);
+    await insertAdmin(tx, { ...draft, passwordHash, actor: systemActor }, deps);
     return true;
   });
   if (!created) return { created };
-  return password === undefined ? { created, password: chosen } : { created };
+  return draft.password === undefined ? { created, password } : { created };
 }
 
 /**
@@ -75,25 +97,48 @@ export async function createFirstAdmin(
  */
 export async function createAdmin(
   db: Database,
-  { email, password, actor }: { email: string; password?: string | undefined; actor: Actor },
-  deps: { passwords: Passwords; log: Log },
+  { actor, ...draft }: AdminDraft & { actor: Actor },
+  deps: AdminDeps,
 ): Promise<{ password?: string }> {
-  const chosen = password ?? readablePassword();
-  const passwordHash = await hashChosenPassword({ password: chosen, email }, deps);
-  await db.transaction((tx) => insertAdmin(tx, { email, passwordHash, actor }, deps));
-  return password === undefined ? { password: chosen } : {};
+  const password = draft.password ?? readablePassword();
+  const passwordHash = await hashChosenPassword({ password, email: draft.email }, deps);
+  await db.transaction((tx) => insertAdmin(tx, { ...draft, passwordHash, actor }, deps));
+  return draft.password === undefined ? { password } : {};
 }
 
 async function insertAdmin(
   tx: Tx,
-  { email, passwordHash, actor }: { email: string; passwordHash: string; actor: Actor },
-  deps: { log: Log },
+  { email, totpSecret, passwordHash, actor }: AdminDraft & { passwordHash: string; actor: Actor },
+  deps: AdminDeps,
 ): Promise<void> {
   const whoTheyAre = { displayName: 'Administrator', role: 'admin', emailVerified: true } as const;
   const userId = await createUser(tx, { email: email.trim(), passwordHash, ...whoTheyAre }, deps);
   if (userId === undefined) throw refuse('email_taken');
   const details = { role: 'admin' };
   await audit(tx, { actor, action: 'user.created', targetType: 'user', targetId: userId, details });
+  if (totpSecret !== undefined) await provision(tx, { userId, totpSecret, actor }, deps);
+}
+
+/** The secret was given after the first start. Whoever signed in without one has to show it. */
+async function provisionLater(tx: Tx, { email, totpSecret }: AdminDraft, deps: AdminDeps): Promise<void> {
+  if (totpSecret === undefined) return;
+  const user = await userByEmail(tx, normaliseEmail(email));
+  if (user?.role !== 'admin') return;
+  const isNew = await provision(tx, { userId: user.id, totpSecret, actor: systemActor }, deps);
+  if (isNew) await revokeUserSessions(tx, user.id, { now: deps.now() });
+}
+
+async function provision(
+  tx: Tx,
+  { userId, totpSecret, actor }: { userId: string; totpSecret: string; actor: Actor },
+  { keys, now }: AdminDeps,
+): Promise<boolean> {
+  const isNew = await provisionTotp(tx, { userId, secret: totpSecret, now: now() }, { keys });
+  if (!isNew) return false;
+  const details = { method: 'totp', provisioned: true };
+  const action = 'auth.second_factor_enrolled';
+  await audit(tx, { actor, action, targetType: 'user', targetId: userId, details });
+  return true;
 }
 
 /** Letters and digits that no one mistakes for another when typing them over. */
