@@ -82,8 +82,16 @@ describe('a terminal', () => {
     };
     expect(shown(false)).toEqual([sentence]);
     expect(shown(true).every((line) => line.length <= 60)).toBe(true);
-    expect(shown(true).slice(1).every((line) => /^ {7}\S/.test(line))).toBe(true);
-    expect(shown(true).map((line, at) => (at === 0 ? line : line.trim())).join(' ')).toBe(sentence);
+    expect(
+      shown(true)
+        .slice(1)
+        .every((line) => /^ {7}\S/.test(line)),
+    ).toBe(true);
+    expect(
+      shown(true)
+        .map((line, at) => (at === 0 ? line : line.trim()))
+        .join(' '),
+    ).toBe(sentence);
   });
 
   it('rewrites a line on a screen only', () => {
