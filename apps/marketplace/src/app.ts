@@ -1,4 +1,12 @@
-import { armFailpoint, type Authorize, type Handlers, openDatabase, openOps, type Runnable } from '@fmhl/ops';
+import {
+  armFailpoint,
+  type Authorize,
+  connectRedis,
+  type Handlers,
+  openDatabase,
+  openOps,
+  type Runnable,
+} from '@fmhl/ops';
 import type { Config } from './config.ts';
 import { openAuthorizer, openPasswords } from './features/auth/index.ts';
 import { setLowBalance } from './features/billing/index.ts';
@@ -9,9 +17,13 @@ import { createProvider } from './features/subscriptions/index.ts';
 import { type Keys, openKeys } from './keys.ts';
 import { bindProductMetrics } from './metrics.ts';
 import { queues } from './queues.ts';
+import { Limiter, type LimiterOptions, quotasOf, type RequestLimits } from './request-limits/index.ts';
 import { openSweeper } from './sweeper.ts';
 import { openTelemetry, type Telemetry, type TelemetryOptions } from './telemetry.ts';
 import { version } from './version.ts';
+
+/** First part of every Redis key, in braces so that a cluster keeps all on one node. */
+const prefix = '{fmhl}';
 
 export type App = ReturnType<typeof openApp>;
 
@@ -36,6 +48,7 @@ export function openApp(config: ReadyConfig, options: AppOptions) {
   const keys = openKeys({ tokenKey: config.tokenKey, previousTokenKey: config.previousTokenKey });
   const deps = { db, log, metrics: bindProductMetrics(metrics), now };
   let transport: MailTransport | undefined;
+  let limits: RequestLimits | undefined;
   return {
     config,
     role,
@@ -65,9 +78,14 @@ export function openApp(config: ReadyConfig, options: AppOptions) {
       };
     },
     sweeper: (): Runnable => openSweeper({ ...deps, appMetrics: metrics }),
+    /** How often who may ask. Connects to Redis: only what serves HTTP wants them. */
+    requestLimits(): RequestLimits {
+      return (limits ??= openRequestLimits(config, { log, keys, metrics: deps.metrics }));
+    },
     /** Closes every connection, Redis before Postgres. Call after all roles have stopped. */
     async close() {
       transport?.close();
+      limits?.limiter.close();
       await ops.close();
       await db.close();
     },
@@ -79,6 +97,15 @@ function webhookSecrets(config: ReadyConfig, keys: Keys): readonly string[] {
   const { paymentWebhookSecret: given, previousPaymentWebhookSecret: previous, tokenKey } = config;
   if (given !== undefined) return previous === undefined ? [given] : [given, previous];
   return tokenKey ? keys.derive('payment-webhook').map(({ key }) => key.toString('hex')) : [];
+}
+
+function openRequestLimits(
+  config: ReadyConfig,
+  { log, ...deps }: Pick<LimiterOptions, 'log' | 'keys' | 'metrics'>,
+): RequestLimits {
+  // Its errors are told once by the limiter, which has another way to count.
+  const redis = connectRedis({ url: config.redisUrl, connectionName: 'fmhl-limits' });
+  return { limiter: new Limiter({ ...deps, log, redis, prefix }), quotas: quotasOf(config) };
 }
 
 function openAppDatabase(config: ReadyConfig, role: string, { log, metrics }: Telemetry) {
@@ -107,7 +134,7 @@ function openPlane(
     queues,
     failpoint: armFailpoint(config.failpoint, (name) => log.warn('failpoint_hit', { failpoint: name })),
     redisUrl: config.redisUrl,
-    prefix: '{fmhl}',
+    prefix,
     jobLockMs: config.jobLockMs,
     reconcileAfterMs: config.reconcileAfterMs,
     reconcileEveryMs: config.reconcileEveryMs,

@@ -139,9 +139,9 @@ describe('the OpenAPI document', () => {
   it('shows refusals in their one shape, where they can come', () => {
     const refusals = (route: string) =>
       Object.keys(operations[route]?.responses ?? {}).filter((one) => Number(one) >= 400);
-    expect(refusals('post /api/v1/leads')).toEqual(['400', '409', '422']);
-    expect(refusals('get /api/v1/admin/leads/{id}')).toEqual(['400', '401', '403', '404']);
-    expect(refusals('post /api/v1/provider/deposits')).toEqual(['400', '401', '403', '409', '422']);
+    expect(refusals('post /api/v1/leads')).toEqual(['400', '409', '422', '429']);
+    expect(refusals('get /api/v1/admin/leads/{id}')).toEqual(['400', '401', '403', '404', '429']);
+    expect(refusals('post /api/v1/provider/deposits')).toEqual(['400', '401', '403', '409', '422', '429']);
     const [shape] = [operations['post /api/v1/leads']?.responses['409']];
     expect(fieldsOf(shape?.content)).toEqual(['error', 'code', 'correlation_id', 'details']);
   });

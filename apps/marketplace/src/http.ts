@@ -16,6 +16,7 @@ import { adminLeadRoutes, publicLeadRoutes } from './features/leads/index.ts';
 import { subscriptionRoutes } from './features/subscriptions/index.ts';
 import { type FrontPageLink, frontPage } from './front-page.ts';
 import { describeRoute } from './openapi.ts';
+import { limitRequests, type RequestLimits } from './request-limits/index.ts';
 
 /** Largest request body, in bytes. */
 const bodyLimit = 64 * 1024;
@@ -24,12 +25,17 @@ const bodyLimit = 64 * 1024;
 export interface HttpExtras {
   readonly extend?: (server: FastifyInstance) => Promise<void>;
   readonly pages?: readonly FrontPageLink[];
+  /** Default: no limits. */
+  readonly limits?: RequestLimits;
   /** Told of every route as it is added, with what it declares. */
   readonly onRoute?: (route: RouteOptions) => void;
 }
 
 /** Builds the HTTP server of the role api: everything under `/api/v1`, its documentation, the guarded probes, the front page. */
-export async function buildHttp(app: App, { extend, pages = [], onRoute }: HttpExtras = {}): Promise<FastifyInstance> {
+export async function buildHttp(
+  app: App,
+  { extend, pages = [], limits, onRoute }: HttpExtras = {},
+): Promise<FastifyInstance> {
   const server = fastify({
     ...serverErrors(app.log),
     bodyLimit,
@@ -43,6 +49,7 @@ export async function buildHttp(app: App, { extend, pages = [], onRoute }: HttpE
   server.setErrorHandler((error, request, reply) => answerError(error, request, reply, app.log));
   server.setNotFoundHandler((request, reply) => answerError(new Refusal('not_found', 404), request, reply, app.log));
   await server.register(helmet, { contentSecurityPolicy: contentSecurityPolicy() });
+  if (limits) limitRequests(server, limits);
   await documentation(server, app);
   await server.register(api(app), { prefix: '/api/v1' });
   await server.register(app.ops.http, { prefix: '/api/v1/admin' });

@@ -24,6 +24,8 @@ export const marketplaceLogEvents = [
   'level_swept',
   'sweeper_ran',
   'demo_world_seeded',
+  'rate_limits_in_memory',
+  'rate_limits_in_redis',
 ] as const;
 
 export type MarketplaceLogEvent = (typeof marketplaceLogEvents)[number] | OpsLogEvent;

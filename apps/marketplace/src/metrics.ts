@@ -1,4 +1,5 @@
 import { defineMetrics, type Metrics, type OpsCatalogue, opsCatalogue } from '@fmhl/ops';
+import { type QuotaName, quotaNames } from './request-limits/index.ts';
 
 /** Counts up. */
 export interface Count {
@@ -27,6 +28,8 @@ export interface ProductMetrics {
   leadAssignmentVerdicts: Record<'in_time' | 'late', Count>;
   inboxQueryDurationMs: Observe;
   billingOperationDurationMs: Record<BillingOperation, Observe>;
+  rateLimitFallbacks: Count;
+  requestsRefused(limit: QuotaName): Count;
   billingFailure(operation: BillingOperation, reason: 'charge_mismatch' | 'error'): void;
 }
 
@@ -91,6 +94,16 @@ export const catalogue = {
       ...flow('histogram', 'One operation on money', 'ms', 'the process that runs it'),
       labels: { operation: billingOperations },
     },
+    requests_refused_total: {
+      ...flow('counter', 'Requests beyond a limit, answered with 429', 'requests', 'api'),
+      labels: { limit: quotaNames },
+    },
+    rate_limit_fallbacks_total: flow(
+      'counter',
+      'Requests counted in the memory of one process, as Redis did not answer',
+      'requests',
+      'api',
+    ),
     billing_failures_total: {
       ...flow(
         'counter',
@@ -110,6 +123,7 @@ export function bindProductMetrics(metrics: AppMetrics): ProductMetrics {
   const verdicts = metrics.counter('lead_assignment_verdicts_total');
   const durations = metrics.histogram('billing_operation_duration_ms');
   const failures = metrics.counter('billing_failures_total');
+  const refused = metrics.counter('requests_refused_total');
   return {
     leadsSubmitted: metrics.counter('leads_submitted_total'),
     leadsApproved: metrics.counter('leads_approved_total'),
@@ -131,6 +145,8 @@ export function bindProductMetrics(metrics: AppMetrics): ProductMetrics {
       deposit: durations.labels({ operation: 'deposit' }),
       adjust: durations.labels({ operation: 'adjust' }),
     },
+    rateLimitFallbacks: metrics.counter('rate_limit_fallbacks_total'),
+    requestsRefused: (limit) => refused.labels({ limit }),
     billingFailure: (operation, reason) => failures.labels({ operation, reason }).inc(),
   };
 }

@@ -63,6 +63,7 @@ const reasons = {
   404: 'There is no such thing, or it is not visible to the actor.',
   409: 'Not possible in the present state.',
   422: 'The `Idempotency-Key` was used with another body.',
+  429: 'Beyond a limit; `Retry-After` says when to come again.',
 };
 
 const problemSchema = z.toJSONSchema(problem);
@@ -79,6 +80,7 @@ function refusalsOf({ schema, url, route }: Input, { access, idempotency }: Conf
     404: params !== undefined || url.endsWith('/confirm'),
     409: route.method !== 'GET',
     422: idempotency !== undefined,
+    429: true,
   };
   return Object.fromEntries(
     Object.entries(reasons).flatMap(([status, description]) =>

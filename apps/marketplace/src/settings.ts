@@ -202,6 +202,16 @@ export const settings = {
     secret: true,
     describe: 'Password of the first administrator.',
   },
+  adminTotpSecret: {
+    env: 'FMHL_ADMIN_TOTP_SECRET',
+    schema: z
+      .string()
+      .transform((text) => text.replaceAll(/[\s=-]/g, '').toUpperCase())
+      .refine((text) => /^[A-Z2-7]{26,103}$/.test(text), '16 to 64 bytes in base32, such as `fmhl totp --new` prints'),
+    defaultMeaning: 'enrolled at the first sign-in',
+    secret: true,
+    describe: 'TOTP secret of the first administrator, whose second factor is then on from the start.',
+  },
   tokenKey: {
     env: 'TOKEN_KEY',
     schema: z.string().regex(/^(?:[0-9a-fA-F]{2}){32,}$/, 'at least 32 bytes in hex (64 digits)'),
@@ -237,6 +247,36 @@ export const settings = {
     default: 'instant',
     describe:
       'Deposits are credited at once, or when the gateway reports them; must be given when NODE_ENV is production.',
+  },
+  requestsGlobal: {
+    env: 'RATE_LIMIT_GLOBAL',
+    schema: wholeNumber(0, 1_000_000),
+    default: '5000',
+    describe: 'Requests a second that the whole installation answers; beyond them 429. 0 for no limit.',
+  },
+  requestsPerAddress: {
+    env: 'RATE_LIMIT_ADDRESS',
+    schema: wholeNumber(0, 1_000_000),
+    default: '1200',
+    describe: 'Requests a minute from one IPv4 address, or one /64 of IPv6. 0 for no limit.',
+  },
+  requestsPerAccount: {
+    env: 'RATE_LIMIT_ACCOUNT',
+    schema: wholeNumber(0, 1_000_000),
+    default: '1200',
+    describe: 'Requests a minute by one account, through all its sessions and tokens. 0 for no limit.',
+  },
+  leadsPerAddress: {
+    env: 'RATE_LIMIT_LEADS_ADDRESS',
+    schema: wholeNumber(0, 1_000_000),
+    default: '120',
+    describe: 'Submissions of leads a minute from one address. 0 for no limit.',
+  },
+  leadsPerEmail: {
+    env: 'RATE_LIMIT_LEADS_EMAIL',
+    schema: wholeNumber(0, 1_000_000),
+    default: '20',
+    describe: 'Submissions of leads an hour for one e-mail address. 0 for no limit.',
   },
   shutdownDrainMs: {
     env: 'SHUTDOWN_DRAIN_MS',

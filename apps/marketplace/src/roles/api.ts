@@ -15,7 +15,7 @@ export function apiRole(app: App, extras?: HttpExtras): Runnable & { readonly po
     },
     async start() {
       if (server) return;
-      server = await buildHttp(app, extras);
+      server = await buildHttp(app, { ...extras, limits: app.requestLimits() });
       port = await listen(server, { host: app.config.host, port: app.config.port, setting: 'PORT' });
     },
     async stop() {

@@ -115,6 +115,8 @@ function countMetrics(): CountedMetrics {
       deposit: byOperation('deposit'),
       adjust: byOperation('adjust'),
     },
+    rateLimitFallbacks: count('rateLimitFallbacks'),
+    requestsRefused: (limit) => count(`requestsRefused.${limit}`),
     billingFailure: (operation, reason) => move(`billingFailure.${operation}.${reason}`),
   };
 }

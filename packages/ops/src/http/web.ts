@@ -63,7 +63,9 @@ export function web(app: FastifyInstance, options: WebOptions): void {
   // Parsing a body leaves the asynchronous context of the request; this hook, the next after it, enters it again.
   app.addHook('preValidation', (request, _reply, next) => request.running.run(next));
   app.addHook('onSend', async (request, reply) => {
-    reply.header('x-correlation-id', request.running.current.correlationId);
+    // A request that the host refused before it came here has none.
+    const { running }: { running?: RunningContext } = request;
+    if (running) reply.header('x-correlation-id', running.current.correlationId);
   });
   app.setErrorHandler((error, request, reply) => answerError(error, request, reply, options.log));
   app.setNotFoundHandler((request, reply) => answerError(new Refusal('not_found', 404), request, reply, options.log));

@@ -63,7 +63,7 @@ function submissionRoute(app: FastifyInstance, deps: PublicLeadDeps): void {
   app.withTypeProvider<ZodTypeProvider>().route({
     method: 'POST',
     url: '/leads',
-    config: { access: 'public', idempotency: 'accepted' },
+    config: { access: 'public', idempotency: 'accepted', limit: 'lead' },
     bodyLimit: largestLeadBytes,
     schema: {
       tags: ['leads'],

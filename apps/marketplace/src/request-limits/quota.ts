@@ -1,0 +1,43 @@
+import { isIPv4, isIPv6 } from 'node:net';
+import type { Config } from '../config.ts';
+
+export const quotaNames = ['global', 'address', 'account', 'leads_address', 'leads_email'] as const;
+export type QuotaName = (typeof quotaNames)[number];
+
+/** How often something may be done within a window; `limit` 0 is no limit. */
+export interface Quota {
+  readonly name: QuotaName;
+  readonly limit: number;
+  readonly windowMs: number;
+}
+
+export type Quotas = Readonly<Record<QuotaName, Quota>>;
+
+type Limits = Pick<
+  Config,
+  'requestsGlobal' | 'requestsPerAddress' | 'requestsPerAccount' | 'leadsPerAddress' | 'leadsPerEmail'
+>;
+
+const second = 1_000;
+const minute = 60 * second;
+
+export function quotasOf(config: Limits): Quotas {
+  return {
+    global: { name: 'global', limit: config.requestsGlobal, windowMs: second },
+    address: { name: 'address', limit: config.requestsPerAddress, windowMs: minute },
+    account: { name: 'account', limit: config.requestsPerAccount, windowMs: minute },
+    leads_address: { name: 'leads_address', limit: config.leadsPerAddress, windowMs: minute },
+    leads_email: { name: 'leads_email', limit: config.leadsPerEmail, windowMs: 60 * minute },
+  };
+}
+
+/** What counts as one address: an IPv4 address, or the /64 of an IPv6 address, of which one household has all. */
+export function networkOf(ip: string): string {
+  const plain = ip.replace(/^::ffff:(?=\d+\.)/i, '').replace(/%.*$/, '');
+  if (isIPv4(plain) || !isIPv6(plain)) return plain;
+  const [head = '', tail] = new URL(`http://[${plain}]`).hostname.slice(1, -1).split('::');
+  const groups = (text: string | undefined) => (text ? text.split(':') : []);
+  const [first, last] = [groups(head), groups(tail)];
+  const zeros = Array<string>(tail === undefined ? 0 : 8 - first.length - last.length).fill('0');
+  return `${[...first, ...zeros, ...last].slice(0, 4).join(':')}::/64`;
+}
