@@ -9,6 +9,8 @@ export interface OperationRow {
   readonly path: string;
   /** Undefined for pages and probes, which are no operations. */
   readonly access: Access | undefined;
+  /** Also serves a session whose second factor is still to be shown. */
+  readonly acceptsPending: boolean;
   readonly idempotency: 'required' | 'accepted' | undefined;
   readonly summary: string;
 }
@@ -24,11 +26,11 @@ export function openOperationTable() {
 
 function rowsOf({ method, url, config, schema }: RouteOptions): OperationRow[] {
   const { summary = '' } = (schema ?? {}) as { summary?: string };
-  const { access, idempotency } = config ?? {};
+  const { access, acceptsPending = false, idempotency } = config ?? {};
   return [method]
     .flat()
     .filter((one) => one !== 'HEAD' && one !== 'OPTIONS')
-    .map((one) => ({ method: one, path: url, access, idempotency, summary }));
+    .map((one) => ({ method: one, path: url, access, acceptsPending, idempotency, summary }));
 }
 
 /** Whether a role may call a route, its second factor apart; without a role it is anybody. */
