@@ -1,4 +1,3 @@
-import helmet from '@fastify/helmet';
 import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
 import { answerError, gracefulClose, jsonBody, probes, Refusal, serverErrors, web } from '@fmhl/ops';
@@ -7,7 +6,9 @@ import fastify, { type FastifyInstance, type FastifySerializerCompiler, type Rou
 import { validatorCompiler } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import type { App } from './app.ts';
+import { resetPasswordPage, verifyEmailPage } from './account-pages.ts';
 import { confirmPage } from './confirm-page.ts';
+import { accountRoutes } from './features/accounts/index.ts';
 import { authRoutes } from './features/auth/index.ts';
 import { billingRoutes, paymentWebhookRoute } from './features/billing/index.ts';
 import { distributionRoutes } from './features/distribution/index.ts';
@@ -17,6 +18,7 @@ import { subscriptionRoutes } from './features/subscriptions/index.ts';
 import { type FrontPageLink, frontPage } from './front-page.ts';
 import { describeRoute } from './openapi.ts';
 import { limitRequests, type RequestLimits } from './request-limits/index.ts';
+import { securityHeaders } from './security-headers.ts';
 
 /** Largest request body, in bytes. */
 const bodyLimit = 64 * 1024;
@@ -48,7 +50,7 @@ export async function buildHttp(
   gracefulClose(server, { isDraining: () => app.ops.health.isDraining() });
   server.setErrorHandler((error, request, reply) => answerError(error, request, reply, app.log));
   server.setNotFoundHandler((request, reply) => answerError(new Refusal('not_found', 404), request, reply, app.log));
-  await server.register(helmet, { contentSecurityPolicy: contentSecurityPolicy() });
+  await securityHeaders(server, app.config);
   if (limits) limitRequests(server, limits);
   await documentation(server, app);
   await server.register(api(app), { prefix: '/api/v1' });
@@ -62,6 +64,8 @@ export async function buildHttp(
   });
   server.get('/', frontPage(app.version, pages));
   server.get('/confirm', confirmPage);
+  server.get('/verify-email', verifyEmailPage);
+  server.get('/reset-password', resetPasswordPage);
   await extend?.(server);
   await server.ready();
   return server;
@@ -73,11 +77,12 @@ function api(app: App) {
     server.setValidatorCompiler(validatorCompiler);
     server.setSerializerCompiler(compileSerializer);
     jsonBody(server);
-    web(server, { log: app.log, metrics: app.metrics, authorize: app.authorize, now: app.now });
+    web(server, { ...app.ops, now: app.now });
     server.get('/openapi.json', { config: { access: 'public' }, schema: { hide: true } }, async (_request, reply) =>
       reply.serializer(JSON.stringify).send(server.swagger()),
     );
     authRoutes(server, app.authDeps);
+    accountRoutes(server, app.accountDeps);
     publicLeadRoutes(server, app.leadDeps);
     adminLeadRoutes(server, app.leadDeps);
     subscriptionRoutes(server, app.subscriptionDeps);
@@ -101,9 +106,15 @@ async function documentation(server: FastifyInstance, { version }: App): Promise
     routePrefix: '/docs',
     uiConfig: { validatorUrl: null },
     staticCSP: true,
-    // Its own directives name an outside validator, and would move every link of a plain-http start to https.
-    transformStaticCSP: (csp) => csp.replace(/upgrade-insecure-requests;?|validator\.swagger\.io/g, ''),
+    transformStaticCSP: stricter,
   });
+}
+
+/** Swagger UI's own policy names others to load from, may be framed, and would move every link of a plain-http start to TLS. */
+function stricter(policy: string): string {
+  return policy
+    .replace(/upgrade-insecure-requests;?|validator\.swagger\.io| https:/g, '')
+    .replace(/(frame-ancestors|base-uri) 'self'/g, "$1 'none'");
 }
 
 /** A serializer built once per schema: four times as fast as parsing each answer, and it strips unknown fields just so. */
@@ -111,14 +122,3 @@ const compileSerializer: FastifySerializerCompiler<z.ZodType> = ({ schema }) => 
   const json = z.toJSONSchema(schema, { target: 'draft-7', io: 'output', unrepresentable: 'any' });
   return fastJsonStringify(json as fastJsonStringify.AnySchema);
 };
-
-function contentSecurityPolicy() {
-  return {
-    directives: {
-      defaultSrc: ["'self'"],
-      frameAncestors: ["'none'"],
-      // Served in clear on loopback by default: upgrading would break every link of a local start.
-      upgradeInsecureRequests: null,
-    },
-  };
-}
