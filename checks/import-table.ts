@@ -37,6 +37,7 @@ export const features: Slices = {
     email: [],
     'second-factor': [],
     auth: ['email', 'second-factor'],
+    accounts: ['auth', 'second-factor', 'email'],
     subscriptions: ['auth', 'email'],
     leads: ['subscriptions', 'email'],
     billing: ['subscriptions', 'email'],

@@ -1,6 +1,7 @@
 import {
   armFailpoint,
   type Authorize,
+  type Database,
   connectRedis,
   type Handlers,
   openDatabase,
@@ -8,12 +9,19 @@ import {
   type Runnable,
 } from '@fmhl/ops';
 import type { Config } from './config.ts';
+import { authorizeToken, mailedToken, mailVerification } from './features/accounts/index.ts';
 import { openAuthorizer, openPasswords } from './features/auth/index.ts';
 import { setLowBalance } from './features/billing/index.ts';
 import { openDistributionHandler, readSales } from './features/distribution/index.ts';
-import { type MailTransport, openEmailHandler, openTransport } from './features/email/index.ts';
+import { type EmailHandlerDeps, type MailTransport, openEmailHandler, openTransport } from './features/email/index.ts';
 import { confirmToken, requeueApproved } from './features/leads/index.ts';
-import { createProvider } from './features/subscriptions/index.ts';
+import { relyingPartyOf } from './features/second-factor/index.ts';
+import {
+  activateProvider,
+  createProvider,
+  reinstateProvider,
+  suspendProvider,
+} from './features/subscriptions/index.ts';
 import { type Keys, openKeys } from './keys.ts';
 import { bindProductMetrics } from './metrics.ts';
 import { queues } from './queues.ts';
@@ -42,11 +50,12 @@ export function openApp(config: ReadyConfig, options: AppOptions) {
   const telemetry = openTelemetry(config, options);
   const { log, metrics } = telemetry;
   const db = openAppDatabase(config, role, telemetry);
-  const authorize = options.authorize ?? openAuthorizer({ db, now, publicUrl: config.publicUrl });
+  const authorize = options.authorize ?? openAppAuthorizer(config, { db, now });
   const ops = openPlane(config, telemetry, { db, authorize, role });
   const passwords = openPasswords();
   const keys = openKeys({ tokenKey: config.tokenKey, previousTokenKey: config.previousTokenKey });
   const deps = { db, log, metrics: bindProductMetrics(metrics), now };
+  const signIn = { ...deps, keys, passwords, relyingParty: relyingPartyOf(config.publicUrl) };
   let transport: MailTransport | undefined;
   let limits: RequestLimits | undefined;
   return {
@@ -60,7 +69,8 @@ export function openApp(config: ReadyConfig, options: AppOptions) {
     authorize,
     keys,
     version,
-    authDeps: { ...deps, keys, passwords, createProvider },
+    authDeps: { ...signIn, createProvider, mailVerification },
+    accountDeps: { ...signIn, activateProvider, suspendProvider, reinstateProvider },
     leadDeps: { ...deps, keys, readSales },
     subscriptionDeps: { ...deps, passwords, setLowBalance, requeueApproved },
     billingDeps: { ...deps, depositMode: config.depositMode, webhookSecrets: webhookSecrets(config, keys) },
@@ -69,12 +79,11 @@ export function openApp(config: ReadyConfig, options: AppOptions) {
     /** Who works on which queue. report_export and scheduler have no jobs yet. Links in mails begin with `publicUrl`. */
     handlers({ publicUrl = config.publicUrl }: { publicUrl?: string } = {}): Handlers {
       transport ??= openTransport(config.smtpUrl);
-      const mail = { ...deps, transport, from: config.mailFrom, publicUrl };
-      const tokens = (leadId: string, nonce: number) => confirmToken(keys, { leadId, nonce });
+      const mail = { ...deps, transport, from: config.mailFrom, publicUrl, ...linkTokens(keys) };
       const concurrency = config.workerConcurrency;
       return {
         distribute_lead: { handler: openDistributionHandler(deps), concurrency },
-        email_send: { handler: openEmailHandler({ ...mail, confirmToken: tokens }), concurrency },
+        email_send: { handler: openEmailHandler(mail), concurrency },
       };
     },
     sweeper: (): Runnable => openSweeper({ ...deps, appMetrics: metrics }),
@@ -90,6 +99,18 @@ export function openApp(config: ReadyConfig, options: AppOptions) {
       await db.close();
     },
   };
+}
+
+/** What stands in the links of mails: made when they are sent, and never stored. */
+function linkTokens(keys: Keys): Pick<EmailHandlerDeps, 'confirmToken' | 'userToken'> {
+  return {
+    confirmToken: (leadId, nonce) => confirmToken(keys, { leadId, nonce }),
+    userToken: (tokenId, purpose) => mailedToken(keys, tokenId, purpose),
+  };
+}
+
+function openAppAuthorizer({ publicUrl }: Config, { db, now }: { db: Database; now: () => Date }): Authorize {
+  return openAuthorizer({ db, now, publicUrl, authorizeToken: (token, at) => authorizeToken(db, token, at) });
 }
 
 /** Those that are given, else those that follow from the keys. A command without a key has none, and settles no payment. */

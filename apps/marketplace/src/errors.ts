@@ -14,6 +14,13 @@ export const errors = {
   email_unverified: { status: 403, meaning: 'Verify the e-mail address before changing anything.' },
   consent_outdated: { status: 409, meaning: 'The consent text has changed; `details.version` names the present one.' },
   source_blocked: { status: 403, meaning: 'Leads of this source are not accepted.' },
+  last_admin: { status: 409, meaning: 'Somebody must stay an active administrator.' },
+  own_account: { status: 409, meaning: 'Nobody disables their own account; another administrator can.' },
+  passkey_refused: {
+    status: 401,
+    meaning: 'The passkey is unknown, or what it signed is not what was asked of it just now.',
+  },
+  too_many: { status: 409, meaning: 'There are as many as there may be; `details.most` says how many.' },
   email_taken: { status: 409, meaning: 'An account with this e-mail address exists.' },
   already_exists: { status: 409, meaning: 'A thing with this name exists; `details` names the field.' },
   already_subscribed: { status: 409, meaning: 'The provider has a subscription to this level.' },

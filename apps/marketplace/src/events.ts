@@ -20,10 +20,52 @@ export const events = {
     meaning: 'An account was made.',
     payload: ['user_id', 'role', 'display_name', 'tz'],
   },
+  'user.token_issued': {
+    stream: 'identity',
+    aggregate: 'user',
+    meaning: 'A link was mailed that verifies the address or sets the password.',
+    payload: ['user_id', 'token_id', 'purpose'],
+  },
+  'user.email_verified': {
+    stream: 'identity',
+    aggregate: 'user',
+    meaning: 'The address of an account is that of its owner.',
+    payload: ['user_id'],
+  },
+  'user.password_changed': {
+    stream: 'identity',
+    aggregate: 'user',
+    meaning: 'A password was chosen by a mailed link; all sessions ended.',
+    payload: ['user_id'],
+  },
+  'user.disabled': {
+    stream: 'identity',
+    aggregate: 'user',
+    meaning: 'An administrator locked an account; its sessions and tokens ended.',
+    payload: ['user_id'],
+  },
+  'user.enabled': {
+    stream: 'identity',
+    aggregate: 'user',
+    meaning: 'An administrator unlocked an account.',
+    payload: ['user_id'],
+  },
   'provider.activated': {
     stream: 'identity',
     aggregate: 'provider',
     meaning: 'A provider may buy.',
+    payload: ['provider_id', 'user_id'],
+  },
+  'provider.suspended': {
+    stream: 'identity',
+    aggregate: 'provider',
+    meaning: 'A provider buys nothing for now.',
+    payload: ['provider_id', 'user_id'],
+  },
+  'provider.reinstated': {
+    stream: 'identity',
+    aggregate: 'provider',
+    meaning: 'A suspended provider may buy again.',
     payload: ['provider_id', 'user_id'],
   },
   'lead.submitted': {

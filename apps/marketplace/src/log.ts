@@ -20,6 +20,7 @@ export const marketplaceLogEvents = [
   'user_registered',
   'user_signed_in',
   'sign_in_refused',
+  'password_reset',
   'subscription_changed',
   'level_swept',
   'sweeper_ran',

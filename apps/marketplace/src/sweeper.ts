@@ -1,4 +1,5 @@
 import { type Database, repeating, type Runnable, sql } from '@fmhl/ops';
+import { removeEnded } from './features/accounts/index.ts';
 import { queueMissingMails } from './features/distribution/index.ts';
 import { requeueMails } from './features/email/index.ts';
 import { expireUnconfirmed, requeueStuck, stampLateSales } from './features/leads/index.ts';
@@ -42,6 +43,7 @@ export function openSweeper({ db, log, metrics, appMetrics, now }: SweeperDeps):
       const sessions = await db.query(
         sql`delete from identity.session where expires_at < clock_timestamp() - interval '7 days'`,
       );
+      await removeEnded(db, now());
       counted.lead_requeued.inc(stuck);
       counted.mail_promised.inc(promised);
       counted.mail_requeued.inc(mails);

@@ -28,10 +28,11 @@ function depsOf({ log, metrics, now }: TestWorld, db: Database): DemoWorldDeps {
   const used = { db, log, metrics, now };
   const keys = openKeys({ tokenKey: '00'.repeat(32) });
   const passwords = openPasswords({ memoryKib: 8, passes: 1 });
+  const relyingParty = { id: 'localhost', origin: 'http://localhost:3000' };
   return {
     db,
     log,
-    authDeps: { ...used, keys, passwords, createProvider },
+    authDeps: { ...used, keys, passwords, createProvider, mailVerification: async () => {}, relyingParty },
     billingDeps: { ...used, depositMode: 'instant', webhookSecrets: ['x'.repeat(16)] },
     leadDeps: {
       ...used,

@@ -36,7 +36,12 @@ beforeAll(async () => {
   const given = { keys: testKeys, passwords, now, createProvider, mailVerification, relyingParty };
   app = await openTestServer(world.log, {
     routes: (server) => authRoutes(server, { db: world.db, log: world.log, ...given }),
-    authorize: openAuthorizer({ db: world.db, now, publicUrl: 'https://leads.example.com' }),
+    authorize: openAuthorizer({
+      db: world.db,
+      now,
+      publicUrl: 'https://leads.example.com',
+      authorizeToken: async () => undefined,
+    }),
   });
 });
 afterAll(async () => {

@@ -18,23 +18,30 @@ export interface AuthorizerDeps {
   now: () => Date;
   /** Where people reach the application: its origin counts as our own, also behind a proxy that ends TLS. */
   publicUrl: string;
+  /** Who acts with an API token, if it lives. The composition gives it, as those belong to a feature above this one. */
+  authorizeToken: (token: string, now: Date) => Promise<Authorization | undefined>;
 }
 
 /**
  * Answers who asks, by Bearer token or session cookie, with one indexed read. Refuses `token_invalid`, `session_expired`,
  * `mfa_challenge_required`, and `origin_refused` for a write by cookie that another site could have made.
  */
-export function openAuthorizer({ db, now, publicUrl }: AuthorizerDeps): Authorize {
+export function openAuthorizer({ db, now, publicUrl, authorizeToken }: AuthorizerDeps): Authorize {
   const { origin: publicOrigin } = new URL(publicUrl);
   return async (request) => {
     const presented = presentedToken(request);
     if (!presented) return undefined;
+    if (presented.by === 'api_token') return (await authorizeToken(presented.token, now())) ?? refuseToken();
     if (presented.by === 'cookie') refuseForeignWrite(request, publicOrigin);
     const session = await liveSession(db, presented.sha256, now());
     if (session) return authorizationOf(session, request);
     if (presented.by === 'bearer') throw refuse('token_invalid');
     return undefined;
   };
+}
+
+function refuseToken(): never {
+  throw refuse('token_invalid');
 }
 
 /** The session of a token, its use noted at most once a minute; undefined when there is none. Refuses `session_expired`. */

@@ -2,7 +2,7 @@ import { audit, type Database, type Tx } from '@fmhl/ops';
 import { refuse } from '../../errors.ts';
 import type { Keys } from '../../keys.ts';
 import type { Log } from '../../log.ts';
-import { type Factor, useRecoveryCode, verifyTotp } from '../second-factor/index.ts';
+import { type Factor, type PasskeyDeps, useRecoveryCode, verifyPasskey, verifyTotp } from '../second-factor/index.ts';
 import { admitAttempt, codeAttempt, forgetAttempt, forgiveFailures } from './attempts.ts';
 import type { ChallengeRequest } from './contract.ts';
 import { recordSignIn } from './login.ts';
@@ -12,7 +12,7 @@ import { type Client, type OpenedSession, openSession } from './sessions.ts';
 /** Tries of a code in one session; the last wrong one ends it. */
 const mostTries = 5;
 
-export interface ChallengeDeps {
+export interface ChallengeDeps extends PasskeyDeps {
   db: Database;
   keys: Keys;
   log: Log;
@@ -45,8 +45,13 @@ export async function methodShown(
   tx: Tx,
   proof: ChallengeRequest,
   shown: { userId: string; now: Date },
-  deps: { keys: Keys },
+  deps: { keys: Keys } & PasskeyDeps,
 ): Promise<Factor | undefined> {
+  if ('passkey' in proof) {
+    const { passkey: credential } = proof;
+    const owner = await verifyPasskey(tx, { credential, now: shown.now }, deps);
+    return owner?.userId === shown.userId ? 'passkey' : undefined;
+  }
   if ('code' in proof) return (await verifyTotp(tx, { ...shown, code: proof.code }, deps)) ? 'totp' : undefined;
   const isTheirs = await useRecoveryCode(tx, { ...shown, code: proof.recovery_code }, deps);
   return isTheirs ? 'recovery_code' : undefined;

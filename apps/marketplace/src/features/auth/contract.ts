@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { emailAddress } from '../../email-address.ts';
+import { shownCredential } from '../../passkey-credential.ts';
 import { cleanLine } from '../../text.ts';
 import { timeZone } from '../../time-zone.ts';
 
@@ -43,7 +44,11 @@ const code = z
   .regex(/^\d{6}$/, 'six digits');
 const recoveryCode = z.string().trim().min(15).max(40);
 
-export const challengeRequest = z.union([z.strictObject({ code }), z.strictObject({ recovery_code: recoveryCode })]);
+export const challengeRequest = z.union([
+  z.strictObject({ code }),
+  z.strictObject({ recovery_code: recoveryCode }),
+  z.strictObject({ passkey: shownCredential }),
+]);
 export type ChallengeRequest = z.infer<typeof challengeRequest>;
 
 /** A full session, in place of the one that asked. */

@@ -12,16 +12,20 @@ export type CreateProvider = (
   provider: { userId: string; company: string; tz: string; status: 'pending' },
 ) => Promise<unknown>;
 
+/** Mails a link that verifies the address of a new user. The composition gives it, as for the provider. */
+export type MailVerification = (tx: Tx, user: { userId: string; email: string; now: Date }) => Promise<unknown>;
+
 export interface RegisterDeps {
   db: Database;
   passwords: Passwords;
   log: Log;
   now: () => Date;
   createProvider: CreateProvider;
+  mailVerification: MailVerification;
 }
 
 /**
- * Adds a provider who waits for verification, and welcomes them by mail. For a known address nothing changes but that its
+ * Adds a provider who waits for verification, and mails them the link for it. For a known address nothing changes but that its
  * owner is told by mail, so that the answer tells nobody who has an account. Refuses `validation_failed` for a weak password.
  */
 export async function register(
@@ -35,7 +39,7 @@ export async function register(
     const userId = await createUser(tx, draft, deps);
     if (userId === undefined) return remindOwner(tx, normaliseEmail(email), deps.now());
     await deps.createProvider(tx, { userId, company, tz, status: 'pending' });
-    await mailTo(tx, { template: 'welcome', userId, to: email, dedupeKey: `welcome:${userId}` });
+    await deps.mailVerification(tx, { userId, email, now: deps.now() });
   });
 }
 
@@ -44,12 +48,6 @@ async function remindOwner(tx: Tx, emailNorm: string, now: Date): Promise<void> 
   const owner = await userByEmail(tx, emailNorm);
   if (owner?.status !== 'active') return;
   const dedupeKey = `account_known:${owner.id}:${now.toISOString().slice(0, 10)}`;
-  await mailTo(tx, { template: 'account_known', userId: owner.id, to: owner.email, dedupeKey });
-}
-
-async function mailTo(
-  tx: Tx,
-  { userId, ...mail }: { template: 'welcome' | 'account_known'; userId: string; to: string; dedupeKey: string },
-): Promise<void> {
-  await queueMail(tx, { ...mail, variables: {}, related: { type: 'user', id: userId } });
+  const related = { type: 'user', id: owner.id };
+  await queueMail(tx, { template: 'account_known', variables: {}, to: owner.email, dedupeKey, related });
 }

@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { z } from 'zod';
+import type { ChallengeDeps } from './challenge.ts';
 import {
   loginRequest,
   loginResponse,
@@ -17,7 +18,7 @@ import { clearSessionCookie, clientOf, currentSession, setSessionCookie } from '
 
 const tags = ['auth'];
 
-export type AuthDeps = RegisterDeps & LoginDeps;
+export type AuthDeps = RegisterDeps & LoginDeps & ChallengeDeps;
 
 /** Registration, sign-in with its second factor, and sign-out. */
 export function authRoutes(app: FastifyInstance, deps: AuthDeps): void {

@@ -13,18 +13,18 @@ export function sha256Of(token: string): Buffer {
   return createHash('sha256').update(token).digest();
 }
 
-export interface PresentedToken {
-  sha256: Buffer;
-  by: 'bearer' | 'cookie';
-}
+export type PresentedToken = { by: 'bearer' | 'cookie'; sha256: Buffer } | { by: 'api_token'; token: string };
 
 const form = /^[\w-]{43}$/;
+/** What a machine sends: the same behind a prefix. */
+const apiTokenForm = /^fmhl_[\w-]{43}$/;
 
 /** The token of a request, the header before the cookie. Refuses `token_invalid` for a header of another form. */
 export function presentedToken(request: FastifyRequest): PresentedToken | undefined {
   const { authorization, cookie } = request.headers;
   if (authorization !== undefined) {
     const [, token = ''] = /^Bearer +(\S+)$/i.exec(authorization) ?? [];
+    if (apiTokenForm.test(token)) return { token, by: 'api_token' };
     if (!form.test(token)) throw refuse('token_invalid');
     return { sha256: sha256Of(token), by: 'bearer' };
   }

@@ -1,4 +1,4 @@
-export { openEmailHandler } from './jobs.ts';
+export { type EmailHandlerDeps, openEmailHandler } from './jobs.ts';
 export { type MailDraft, mailParts, queueMail, queueMails } from './queue-mail.ts';
 export { requeueMails } from './requeue-mails.ts';
 export { type MailTransport, openTransport } from './transport.ts';

@@ -6,6 +6,7 @@ import { type TemplateName, templates, type VariablesOf } from './templates.ts';
 const context = {
   publicUrl: 'https://fmhl.example.com',
   confirmToken: (leadId: string, nonce: number) => `token-of-${leadId}-${nonce}`,
+  userToken: (tokenId: string, purpose: string) => `${purpose}-token-of-${tokenId}`,
 };
 const id = '0198c0de-0000-7000-8000-000000000001';
 
@@ -13,6 +14,9 @@ const samples: { [Name in TemplateName]: VariablesOf<Name> } = {
   lead_confirm: { lead_id: id, nonce: 2, niche_name: 'Roofing & <Gutters>' },
   welcome: {},
   account_known: {},
+  verify_email: { token_id: id },
+  reset_password: { token_id: id, hours: 1, is_new: false },
+  password_changed: {},
   new_lead: { assignment_id: id, niche_name: 'Roofing & <Gutters>', level_name: 'Select', price_cents: 2800 },
   deposit_receipt: { payment_id: id, amount_cents: 10_000, balance_after_cents: 123_456 },
   low_balance: { balance_cents: 1250, threshold_cents: 5000 },
@@ -44,6 +48,6 @@ describe('the templates', () => {
 
   it('put the mail someone waits for before all others', () => {
     const urgent = Object.entries(templates).flatMap(([name, template]) => ('urgent' in template ? [name] : []));
-    expect(urgent).toEqual(['lead_confirm']);
+    expect(urgent).toEqual(['lead_confirm', 'verify_email', 'reset_password']);
   });
 });

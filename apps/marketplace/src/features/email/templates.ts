@@ -6,6 +6,8 @@ export interface MailContext {
   /** Origin of the links, without a slash at its end. */
   readonly publicUrl: string;
   readonly confirmToken: (leadId: string, nonce: number) => string;
+  /** The token of a link that stands in `identity.user_token`. */
+  readonly userToken: (tokenId: string, purpose: 'verify_email' | 'reset_password') => string;
 }
 
 interface Template<Variables extends z.ZodObject = z.ZodObject> {
@@ -65,6 +67,55 @@ const account_known = template({
     paragraphs: [
       'Someone asked for a provider account with this address, which has one. Nothing was changed.',
       'If it was you, sign in with the password you chose; if not, ignore this mail.',
+    ],
+    link: { label: 'Sign in', url: `${publicUrl}/` },
+  }),
+});
+
+const verify_email = template({
+  version: 1,
+  urgent: true,
+  variables: z.strictObject({ token_id: z.uuid() }),
+  write: ({ token_id }, { publicUrl, userToken }) => ({
+    subject: 'Please verify your e-mail address',
+    paragraphs: [
+      'One click says that this address is yours. Until then your account can look around and change nothing.',
+      'The link is good for 24 hours. If you did not ask for an account, ignore this mail.',
+    ],
+    link: {
+      label: 'Verify my address',
+      url: `${publicUrl}/verify-email#token=${userToken(token_id, 'verify_email')}`,
+    },
+  }),
+});
+
+const reset_password = template({
+  version: 1,
+  urgent: true,
+  variables: z.strictObject({ token_id: z.uuid(), hours: z.int().min(1), is_new: z.boolean() }),
+  write: ({ token_id, hours, is_new }, { publicUrl, userToken }) => ({
+    subject: is_new ? 'Choose a password for your new account' : 'Choose a new password',
+    paragraphs: [
+      is_new
+        ? 'An administrator made an account with this address for you. Choose a password to use it.'
+        : 'Someone asked for a new password of your account. If it was not you, ignore this mail: nothing has changed.',
+      `The link is good for ${counted(hours, 'hour')}, and once.`,
+    ],
+    link: {
+      label: 'Choose a password',
+      url: `${publicUrl}/reset-password#token=${userToken(token_id, 'reset_password')}`,
+    },
+  }),
+});
+
+const password_changed = template({
+  version: 1,
+  variables: z.strictObject({}),
+  write: (_variables, { publicUrl }) => ({
+    subject: 'Your password was changed',
+    paragraphs: [
+      'The password of your account was changed, and all its sessions were ended.',
+      'If it was not you, choose another one at once, and tell us.',
     ],
     link: { label: 'Sign in', url: `${publicUrl}/` },
   }),
@@ -145,6 +196,9 @@ export const templates = {
   lead_confirm,
   welcome,
   account_known,
+  verify_email,
+  reset_password,
+  password_changed,
   new_lead,
   deposit_receipt,
   low_balance,

@@ -1,4 +1,5 @@
 import type { Queryable, Tx } from '@fmhl/ops';
+import { hasPasskey } from './passkey-queries.ts';
 import { hasTotp, replaceRecoveryCodes, unusedRecoveryCodes } from './queries.ts';
 import { removeTotp } from './totp-factor.ts';
 
@@ -6,9 +7,10 @@ export type Factor = 'totp' | 'recovery_code' | 'passkey';
 
 /** What a user can show beside the password, best first. Nobody has a recovery code alone. */
 export async function factorsOf(db: Queryable, userId: string): Promise<Factor[]> {
-  if (!(await hasTotp(db, userId))) return [];
+  const passkey: Factor[] = (await hasPasskey(db, userId)) ? ['passkey'] : [];
+  if (!(await hasTotp(db, userId))) return passkey;
   const codes = await unusedRecoveryCodes(db, userId);
-  return codes.length > 0 ? ['totp', 'recovery_code'] : ['totp'];
+  return [...passkey, 'totp', ...(codes.length > 0 ? (['recovery_code'] as const) : [])];
 }
 
 /** Takes the secret and the recovery codes away. Refuses `not_enrolled`. */

@@ -14,6 +14,7 @@ export {
   ownProvider,
   ownWritingProvider,
 } from './providers.ts';
+export { activateProvider, reinstateProvider, suspendProvider } from './provider-status.ts';
 export { saleMarks } from './sale-marks.ts';
 export { subscribe } from './subscribe.ts';
 

@@ -1,0 +1,119 @@
+import { audit, type Database, freshForMs, type Tx } from '@fmhl/ops';
+import { refuse } from '../../errors.ts';
+import type { Log } from '../../log.ts';
+import type { RegisteredCredential, ShownCredential } from '../../passkey-credential.ts';
+import {
+  type Client,
+  type OpenedSession,
+  openSession,
+  publicUser,
+  recordSignIn,
+  revokeUserSessions,
+  type SessionRow,
+} from '../auth/index.ts';
+import {
+  addPasskey,
+  deletePasskey,
+  factorsOf,
+  type PasskeyDeps,
+  type PasskeyRow,
+  passkeyRegistration,
+  verifyPasskey,
+} from '../second-factor/index.ts';
+import { type UserRow, userById } from './user-queries.ts';
+
+export interface OwnPasskeyDeps extends PasskeyDeps {
+  db: Database;
+  log: Log;
+  now: () => Date;
+}
+
+/** What the own browser needs to make a passkey. Refuses as {@link requireKnownFactor}, and `too_many`. */
+export async function beginPasskey(session: SessionRow, deps: OwnPasskeyDeps) {
+  const { db, now } = deps;
+  await requireKnownFactor(session, deps);
+  const { user_id: userId, email, display_name: displayName } = session;
+  return passkeyRegistration(db, { userId, email, displayName, now: now() }, deps);
+}
+
+/**
+ * Adds a passkey, which is a second factor from then on; all other sessions end with the first. Refuses as {@link requireKnownFactor},
+ * `validation_failed` for a credential that is not what was asked for, and `already_enrolled`.
+ */
+export async function finishPasskey(
+  session: SessionRow,
+  { name, credential }: { name: string; credential: RegisteredCredential },
+  deps: OwnPasskeyDeps,
+): Promise<PasskeyRow> {
+  const { db, now } = deps;
+  const factors = await requireKnownFactor(session, deps);
+  const row = await db.transaction(async (tx) => {
+    const added = await addPasskey(tx, { userId: session.user_id, name, credential, now: now() }, deps);
+    if (!added) return undefined;
+    if (factors.length === 0) await revokeUserSessions(tx, session.user_id, { now: now(), except: session.id });
+    await record(tx, session, 'auth.second_factor_enrolled', added.id);
+    return added;
+  });
+  if (row) return row;
+  const message = 'is not what was asked for: begin anew';
+  throw refuse('validation_failed', { faults: [{ at: 'body.credential', message }] });
+}
+
+/** Takes a passkey away. Refuses `not_found`. */
+export async function removePasskey(session: SessionRow, id: string, { db }: OwnPasskeyDeps): Promise<void> {
+  await db.transaction(async (tx) => {
+    if (!(await deletePasskey(tx, { id, userId: session.user_id }))) throw refuse('not_found');
+    await record(tx, session, 'auth.second_factor_disabled', id);
+  });
+}
+
+/** Who has a second factor adds no other without it. Refuses `mfa_required` and `mfa_stale`. */
+async function requireKnownFactor({ user_id, mfa_at }: SessionRow, { db, now }: OwnPasskeyDeps) {
+  const factors = await factorsOf(db, user_id);
+  if (factors.length === 0) return factors;
+  if (!mfa_at) throw refuse('mfa_required');
+  if (now().getTime() - mfa_at.getTime() > freshForMs) throw refuse('mfa_stale');
+  return factors;
+}
+
+async function record(
+  tx: Tx,
+  { user_id: id, display_name: name }: SessionRow,
+  action: 'auth.second_factor_enrolled' | 'auth.second_factor_disabled',
+  passkeyId: string,
+): Promise<void> {
+  const actor = { id, name, via: 'http' } as const;
+  const details = { method: 'passkey', passkey_id: passkeyId };
+  await audit(tx, { actor, action, targetType: 'user', targetId: id, details });
+}
+
+/** Opens a full session for the owner of a passkey, which is both factors at once. Refuses `passkey_refused`. */
+export async function signInByPasskey(
+  { credential, client }: { credential: ShownCredential; client: Client },
+  deps: OwnPasskeyDeps,
+): Promise<OpenedSession & { user: ReturnType<typeof publicUser> }> {
+  const { db, now } = deps;
+  // Outside the transaction: the challenge is used up, and the count moved on, whatever comes next.
+  const owner = await verifyPasskey(db, { credential, now: now() }, deps);
+  const user = owner && (await userById(db, owner.userId));
+  if (user?.status !== 'active') return refuseSignIn(user, deps);
+  return db.transaction(async (tx) => {
+    const at = now();
+    await recordSignIn(
+      tx,
+      { id: user.id, name: user.display_name, role: user.role },
+      { log: deps.log, now: at, method: 'passkey' },
+    );
+    const opened = await openSession(tx, user, { ...client, kind: 'full', mfaAt: at, now: at });
+    return { ...opened, user: publicUser(user) };
+  });
+}
+
+async function refuseSignIn(user: UserRow | undefined, { db, log }: OwnPasskeyDeps): Promise<never> {
+  const reason = user ? 'disabled' : 'passkey_refused';
+  const actor = { id: 'anonymous', name: 'anonymous', via: 'http' } as const;
+  const target = { targetType: 'user', targetId: user?.id ?? 'unknown' };
+  await db.transaction((tx) => audit(tx, { actor, action: 'auth.sign_in_refused', ...target, details: { reason } }));
+  log.info('sign_in_refused', { reason, user_id: user?.id });
+  throw refuse('passkey_refused');
+}
