@@ -13,7 +13,8 @@ export type Slices = {
 const levels: string[][] = [
   ['causes', 'permissions'],
   ['postgres', 'redis', 'logging', 'metrics', 'refusals', 'failpoints', 'filters'],
-  ['audit', 'leases', 'loops'],
+  ['leases', 'loops'],
+  ['audit'],
   ['queues', 'idempotency'],
   ['events', 'schedules'],
   ['dead-letters', 'health'],

@@ -6,6 +6,7 @@ import {
   type Handlers,
   openDatabase,
   openOps,
+  type OpsOptions,
   type Runnable,
 } from '@fmhl/ops';
 import type { Config } from './config.ts';
@@ -53,6 +54,8 @@ export function openApp(config: ReadyConfig, options: AppOptions) {
   const authorize = options.authorize ?? openAppAuthorizer(config, { db, now });
   const ops = openPlane(config, telemetry, { db, authorize, role });
   const passwords = openPasswords();
+  const auditKeys = config.tokenKey ? keys.derive('audit-chain') : [];
+  const ops = openPlane(config, telemetry, { db, authorize, role, auditKeys });
   const keys = openKeys({ tokenKey: config.tokenKey, previousTokenKey: config.previousTokenKey });
   const deps = { db, log, metrics: bindProductMetrics(metrics), now };
   const signIn = { ...deps, keys, passwords, relyingParty: relyingPartyOf(config.publicUrl) };
@@ -143,12 +146,13 @@ function openAppDatabase(config: ReadyConfig, role: string, { log, metrics }: Te
 function openPlane(
   config: ReadyConfig,
   { log, metrics }: Telemetry,
-  { db, authorize, role }: { db: ReturnType<typeof openDatabase>; authorize: Authorize; role: string },
+  { role, ...given }: Pick<OpsOptions, 'db' | 'authorize' | 'auditKeys'> & { role: string },
 ) {
   return openOps({
     db,
     log,
     metrics,
+    auditAnchor: config.auditAnchor,
     authorize,
     version,
     environment: config.nodeEnv,

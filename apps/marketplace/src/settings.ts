@@ -227,6 +227,16 @@ export const settings = {
     secret: true,
     describe: 'TOKEN_KEY before its last change: what it signed and sealed is accepted as long as this is given.',
   },
+  auditAnchor: {
+    env: 'AUDIT_ANCHOR',
+    schema: z
+      .string()
+      .refine((place) => !/^[a-z]+:\/\//i.test(place) || place.startsWith('https://'), 'a path or an https address'),
+    defaultMeaning: 'a file in the data directory, where there is one',
+    secret: true,
+    describe:
+      'File or https address, out of reach of those who reach the database, to which the head of the audit chain is written every hour.',
+  },
   paymentWebhookSecret: {
     env: 'PAYMENT_WEBHOOK_SECRET',
     schema: text('a secret').min(16, 'at least 16 characters'),

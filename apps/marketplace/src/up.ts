@@ -1,6 +1,7 @@
 import { openMigrator, type Runnable } from '@fmhl/ops';
 import type { FastifyInstance } from 'fastify';
 import { type App, openApp } from './app.ts';
+import { anchorIn } from './audit-anchor.ts';
 import { type Config, publicUrlOf, publicUrlWith } from './config.ts';
 import { requireDatabaseAt, requireRedisAt } from './connect-faults.ts';
 import { type Embedded, mailboxRoutes, startEmbedded, tokenKey } from './embedded/index.ts';
@@ -67,7 +68,8 @@ async function openMigrated(config: Config, embedded: Embedded): Promise<App> {
   await requireRedisAt(redisUrl);
   await openMigrator({ url: databaseUrl, sets: migrationSets }).up();
   const key = config.tokenKey ?? tokenKey(config.dataDir);
-  const app = openApp({ ...config, databaseUrl, redisUrl, smtpUrl, tokenKey: key }, { role: 'all' });
+  const auditAnchor = config.auditAnchor ?? anchorIn(config.dataDir);
+  const app = openApp({ ...config, databaseUrl, redisUrl, smtpUrl, tokenKey: key, auditAnchor }, { role: 'all' });
   return app;
 }
 

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 
+export * from './audit/contract.ts';
 export * from './dead-letter-groups/contract.ts';
 export * from './dead-letter-report/contract.ts';
 export * from './dead-letter-search/contract.ts';

@@ -1,5 +1,13 @@
 export { type CauseOfDeath, causeNames, causesOfDeath } from './causes/index.ts';
-export { type Actor, type AuditEntry, audit, systemActor } from './audit/index.ts';
+export {
+  type Actor,
+  type AuditEntry,
+  type AuditKey,
+  audit,
+  type Denial,
+  type Denials,
+  systemActor,
+} from './audit/index.ts';
 export * from './cli/index.ts';
 export { appendEvents, type EventDraft, eventsInsert } from './events/index.ts';
 export { armFailpoint, type Failpoint, type FailpointName, failpointNames, noFailpoints } from './failpoints/index.ts';

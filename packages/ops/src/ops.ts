@@ -2,13 +2,14 @@ import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import type { FastifyInstance } from 'fastify';
+import { type AuditKey, type Denials, openAnchorer, openAnchorStore, openDenials, openLinker } from './audit/index.ts';
 import { openSnoozeWaker } from './dead-letter-groups/index.ts';
 import { openProbe, watchProof } from './dead-letter-report/index.ts';
 import { captureDeaths, openFold, openSweeper, retainLetters, sweepAll } from './dead-letters/index.ts';
 import { type Failpoint, noFailpoints } from './failpoints/index.ts';
 import { createHealth, type Health } from './health/index.ts';
 import { adminRoutes, type Authorize } from './http/index.ts';
-import { openLease } from './leases/index.ts';
+import { type Lease, openLease } from './leases/index.ts';
 import { createLogger, type Logger } from './logging/index.ts';
 import { type Runnable, together } from './loops/index.ts';
 import { createMetrics, type Metrics, opsCatalogue } from './metrics/index.ts';
@@ -76,6 +77,17 @@ export interface OpsOptions {
   readonly probeEveryMs?: number;
   /** How redrives plan and run. Every setting has a default. */
   readonly redrives?: RedriveSettings;
+  /**
+   * Keys under which the audit chain is sealed, the current one first, then those before it. Without one the chain is of plain hashes:
+   * whoever may write the tables can then write it anew, and only the anchor tells. Give it from the first day on. Default none.
+   */
+  readonly auditKeys?: readonly AuditKey[];
+  /** A file or an https URL outside the database, to which a scheduler writes the head of the audit chain. Default none. */
+  readonly auditAnchor?: string | undefined;
+  /** Age of the last anchor at which the next one is due, in ms. Default 3,600,000. */
+  readonly auditAnchorEveryMs?: number;
+  /** Pause between two looks for rows of the audit log that wait for their link, in ms. Default 500. */
+  readonly auditLinkEveryMs?: number;
   /** Called in the transaction that buries runs and captures their letters. */
   readonly onDeaths?: OnDeaths;
   /** For tests: stops the plane at a named point. Default none. */
@@ -95,6 +107,8 @@ export interface Ops {
   readonly metrics: Metrics;
   /** As given: with `log` and `metrics` it makes `ops` the options of {@link web} for the host's own routes. */
   readonly authorize: Authorize;
+  /** Keeps who was refused what in the audit log; like `authorize`, an option of {@link web}. */
+  readonly denials: Denials;
   /** Brings the plane's tables to this version. Safe from several processes at once. A host with migrations of its own puts `opsMigrations` first in its list. */
   migrate(): Promise<void>;
   /** The admin API as a Fastify plugin: `app.register(ops.http, { prefix: '/api/v1/admin' })`. */
@@ -115,7 +129,7 @@ export interface Ops {
    * one is there, but at most for 10 s: `as_of` says how old it is.
    */
   overview(): Promise<QueueOverview>;
-  /** Closes the connections to Redis. The database is the application's to close. */
+  /** Writes what is held back of denials, and closes the connections to Redis. The database is the application's to close. */
   close(): Promise<void>;
 }
 
@@ -154,15 +168,19 @@ export function openOps(options: OpsOptions): Ops {
   const sweeping = { ...common, failedSets: openFailedSets(redis, prefix) };
   const sweep = () => sweepAll(sweeping, AbortSignal.timeout(60_000));
   watchProof(sweeping);
+  const denials = openDenials({ db, log });
+  const anchors = options.auditAnchor === undefined ? undefined : openAnchorStore(options.auditAnchor);
+  const audit = { keys: options.auditKeys ?? [], anchors };
   return {
     registry,
     health,
     log,
     metrics,
     authorize,
+    denials,
     overview,
     migrate: async () => void (await openMigrator({ url: db.url, sets: [opsMigrations] }).up()),
-    http: adminRoutes({ ...options, ...sweeping, sweep, overview, web: { log, metrics, authorize } }),
+    http: adminRoutes({ ...options, ...sweeping, sweep, overview, audit, web: { log, metrics, authorize, denials } }),
     worker(handlers) {
       const worked = workerQueues(registry, handlers);
       return together('worker', [
@@ -182,6 +200,7 @@ export function openOps(options: OpsOptions): Ops {
     scheduler: () => openScheduler(sweeping, options),
     retainDeadLetters: (signal = new AbortController().signal) => retainLetters(db, signal),
     async close() {
+      await denials.close();
       await queues.close();
       redis.disconnect();
     },
@@ -209,8 +228,28 @@ function openScheduler(parts: Omit<Parts, 'lease' | 'everyMs'>, options: OpsOpti
     openFold({ db, log }),
     openRedriveEngine({ ...parts, ...redrives, host: redrives, lease: lease('redrives') }),
     openSnoozeWaker({ db, log, lease: lease('snooze-waker') }),
+    ...auditParts(parts, options, lease),
     ...(probeEveryMs > 0 ? [openProbe({ ...parts, lease: lease('capture-probe'), everyMs: probeEveryMs })] : []),
   ]);
+}
+
+/** Gives rows of the audit log their places in the chain, and keeps its head elsewhere. */
+function auditParts(
+  { db, log, metrics }: Pick<Parts, 'db' | 'log' | 'metrics'>,
+  { auditKeys = [], auditAnchor, auditAnchorEveryMs = 3_600_000, auditLinkEveryMs = 500 }: OpsOptions,
+  lease: (name: string) => Lease,
+): Runnable[] {
+  const linker = openLinker({
+    db,
+    log,
+    metrics,
+    keys: auditKeys,
+    lease: lease('audit-linker'),
+    everyMs: auditLinkEveryMs,
+  });
+  if (auditAnchor === undefined) return [linker];
+  const store = openAnchorStore(auditAnchor);
+  return [linker, openAnchorer({ db, log, metrics, store, lease: lease('audit-anchor'), everyMs: auditAnchorEveryMs })];
 }
 
 interface HealthParts {

@@ -11,7 +11,8 @@ export function tokenKey(dataDir: string): string {
   return key;
 }
 
-function readKey(path: string): string | undefined {
+/** The key in `<dataDir>/token.key`; undefined where none was made. */
+export function readKey(path: string): string | undefined {
   try {
     return readFileSync(path, 'utf8').trim();
   } catch (error) {

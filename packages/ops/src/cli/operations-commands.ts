@@ -1,5 +1,6 @@
 import { userInfo } from 'node:os';
 import type { Command } from 'commander';
+import { auditCommands } from './audit/commands.ts';
 import type { OperationsClient } from './client.ts';
 import { deadLetterCommands } from './dead-letters/commands.ts';
 import { addGroup, type CommandGroup, type Host } from './command.ts';
@@ -35,9 +36,15 @@ export interface OperationsCommandsOptions {
 }
 
 /** Every group of operations commands, in the order of the help. */
-export const commandGroups: readonly CommandGroup[] = [deadLetterCommands, queueCommands, jobCommands, redriveCommands];
+export const commandGroups: readonly CommandGroup[] = [
+  deadLetterCommands,
+  queueCommands,
+  jobCommands,
+  redriveCommands,
+  auditCommands,
+];
 
-/** Adds `dlq`, `queue`, `job` and `redrive` to the host's program. They talk to the operations API and to nothing else. */
+/** Adds `dlq`, `queue`, `job`, `redrive` and `audit` to the host's program. They talk to the operations API and to nothing else. */
 export function operationsCommands(program: Command, options: OperationsCommandsOptions): void {
   const { environment, openLocal, end, now = () => new Date(), pollMs = 1_000, streams = process } = options;
   const host: Host = { environment, openLocal, end, now, pollMs, streams, loginName };

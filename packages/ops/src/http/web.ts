@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { acceptCorrelationId, type Logger, RunningContext } from '../logging/index.ts';
+import type { Denials } from '../audit/index.ts';
 import type { Metrics } from '../metrics/index.ts';
 import { Refusal } from '../refusals/index.ts';
 import { type Access, type Authorization, type Authorize, checkAccess } from './access.ts';
@@ -26,6 +27,8 @@ export interface WebOptions {
   readonly metrics: Metrics;
   readonly authorize: Authorize;
   readonly now?: () => Date;
+  /** Keeps what callers who are known were refused. Default nobody does. */
+  readonly denials?: Pick<Denials, 'record'>;
 }
 
 /** Requests slower than this are logged whatever the sampling says, in ms. */
@@ -67,8 +70,21 @@ export function web(app: FastifyInstance, options: WebOptions): void {
     const { running }: { running?: RunningContext } = request;
     if (running) reply.header('x-correlation-id', running.current.correlationId);
   });
-  app.setErrorHandler((error, request, reply) => answerError(error, request, reply, options.log));
+  app.setErrorHandler((error, request, reply) => {
+    recordDenial(error, request, options);
+    return answerError(error, request, reply, options.log);
+  });
   app.setNotFoundHandler((request, reply) => answerError(new Refusal('not_found', 404), request, reply, options.log));
+}
+
+/** A refusal of somebody who is known is a fact about them; one of a stranger is not. */
+function recordDenial(error: unknown, request: FastifyRequest, { denials }: WebOptions): void {
+  const { authorization, running, method, routeOptions } = request;
+  if (!denials || !authorization || !(error instanceof Refusal) || error.status !== 403) return;
+  const { access } = routeOptions.config;
+  const permission = typeof access === 'object' ? access.permission : undefined;
+  const route = `${method} ${routeOptions.url ?? 'unmatched'}`;
+  running.run(() => denials.record({ actor: authorization.actor, route, code: error.code, permission }));
 }
 
 /** Callers without an identity cannot choose the id under which they are logged; theirs is kept beside it. */

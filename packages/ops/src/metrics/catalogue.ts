@@ -14,6 +14,7 @@ export function opsCatalogue(prefix = 'fmhl_') {
     ...jobMetrics(prefix),
     ...queueMetrics(prefix),
     ...letterMetrics(prefix),
+    ...auditMetrics(prefix),
     ...processMetrics(prefix),
   };
 }
@@ -125,6 +126,40 @@ function letterMetrics(prefix: string) {
       unit: 'jobs',
       aggregation: 'F',
       reporter: 'scheduler, probe',
+    },
+  });
+}
+
+function auditMetrics(prefix: string) {
+  return defineMetrics(prefix, {
+    audit_rows_linked_total: {
+      type: 'counter',
+      help: 'Rows of the audit log that got their place in the chain',
+      unit: 'rows',
+      aggregation: 'F',
+      reporter: 'scheduler, linker',
+    },
+    audit_chain_faults_total: {
+      type: 'counter',
+      help: 'Looks at the audit chain that found it changed: any is tampering, a restored database or a lost key',
+      labels: { kind: ['foreign_head', 'head_changed', 'anchor_differs'] },
+      unit: 'looks',
+      aggregation: 'F',
+      reporter: 'scheduler, linker and anchor',
+    },
+    audit_anchor_last_success_timestamp_seconds: {
+      type: 'gauge',
+      help: 'When the place of the anchor last held the head of the audit chain',
+      unit: 'seconds',
+      aggregation: 'S',
+      reporter: 'scheduler, anchor',
+    },
+    audit_anchor_failures_total: {
+      type: 'counter',
+      help: 'Attempts to write the head of the audit chain outside the database that failed',
+      unit: 'attempts',
+      aggregation: 'F',
+      reporter: 'scheduler, anchor',
     },
   });
 }

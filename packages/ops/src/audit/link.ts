@@ -1,0 +1,103 @@
+import type { Lease } from '../leases/index.ts';
+import type { Logger } from '../logging/index.ts';
+import { type Loop, repeating } from '../loops/index.ts';
+import type { Metrics } from '../metrics/index.ts';
+import type { Database } from '../postgres/index.ts';
+import { type AuditKey, beforeFirst, judgeSeal, linkHash, type LoggedRow, sealOf } from './chain.ts';
+import { insertLinks, isAnyPending, type Link, lockChain, readHash, readHead, readPending } from './queries.ts';
+
+const batchSize = 1_000;
+
+/** The newest link was not made with a key of this host: going on from it would vouch for what somebody else wrote. */
+export class ForeignHead extends Error {
+  override name = 'ForeignHead';
+}
+
+export interface LinkDeps {
+  readonly db: Database;
+  /** Those of the host, the current one first; none make a chain without seals. */
+  readonly keys: readonly AuditKey[];
+}
+
+/**
+ * Gives committed rows of the audit log their places in the chain, in one short transaction. Answers the head after it.
+ * Throws {@link ForeignHead} rather than go on from a link that no key of the host has sealed.
+ */
+export async function linkOnce({ db, keys }: LinkDeps): Promise<{ linked: number; more: boolean; head?: Link }> {
+  if (!(await isAnyPending(db))) return { linked: 0, more: false };
+  return db.transaction(async (tx) => {
+    await lockChain(tx);
+    const head = await readHead(tx);
+    demandOwnHead(head, keys);
+    const pending = await readPending(tx, batchSize);
+    const links = linksOf(
+      pending.filter(({ is_linked }) => !is_linked),
+      head,
+      keys[0],
+    );
+    if (pending.length > 0)
+      await insertLinks(
+        tx,
+        links,
+        pending.map(({ seq }) => seq),
+      );
+    const last = links.at(-1) ?? head;
+    return { linked: links.length, more: pending.length === batchSize, ...(last && { head: last }) };
+  });
+}
+
+/** A host goes on from what it sealed itself; one without a key, from what nobody has sealed. */
+function demandOwnHead(head: Link | undefined, keys: readonly AuditKey[]): void {
+  if (!head) return;
+  const verdict = judgeSeal(keys, head);
+  if (verdict === (keys.length > 0 ? 'valid' : 'absent')) return;
+  throw new ForeignHead(`link ${head.n} is not sealed by a key of this host (${verdict})`);
+}
+
+function linksOf(rows: readonly LoggedRow[], head: Link | undefined, key: AuditKey | undefined): Link[] {
+  let previous = head?.hash ?? beforeFirst;
+  let n = head?.n ?? 0;
+  return rows.map((row) => {
+    n += 1;
+    previous = linkHash(previous, n, row);
+    return { n, seq: row.seq, hash: previous, seal: key ? sealOf(key, previous) : null, key_id: key?.id ?? null };
+  });
+}
+
+export interface LinkerDeps extends LinkDeps {
+  readonly lease: Lease;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  readonly everyMs: number;
+}
+
+/** Links rows soon after their commit. Until then a row can be changed by who may write tables, and nobody would know. */
+export function openLinker(deps: LinkerDeps): Loop {
+  const { lease, log, metrics, everyMs } = deps;
+  const linkedRows = metrics.counter('audit_rows_linked_total');
+  const faults = metrics.counter('audit_chain_faults_total');
+  let known: Link | undefined;
+  return repeating({
+    name: 'audit-linker',
+    everyMs,
+    onError: (error) => {
+      if (error instanceof ForeignHead) faults.labels({ kind: 'foreign_head' }).inc();
+      log.error(error instanceof ForeignHead ? 'audit_chain_broken' : 'loop_failed', error, { loop: 'audit-linker' });
+    },
+    async runOnce() {
+      if (!(await lease.hold())) {
+        known = undefined;
+        return { more: false };
+      }
+      if (known && !(await readHash(deps.db, known.n))?.equals(known.hash)) {
+        faults.labels({ kind: 'head_changed' }).inc();
+        log.error('audit_chain_broken', new Error('a link that was made is gone or another'), { n: known.n });
+        known = undefined;
+      }
+      const { linked, more, head = known } = await linkOnce(deps);
+      if (linked > 0) linkedRows.inc(linked);
+      known = head;
+      return { more };
+    },
+  });
+}
