@@ -1,5 +1,6 @@
-import { type Database, repeating, type Runnable, sql } from '@fmhl/ops';
+import { type Database, repeating, type Runnable } from '@fmhl/ops';
 import { removeEnded } from './features/accounts/index.ts';
+import { removeOldSignIns } from './features/auth/index.ts';
 import { queueMissingMails } from './features/distribution/index.ts';
 import { requeueMails } from './features/email/index.ts';
 import { expireUnconfirmed, requeueStuck, stampLateSales } from './features/leads/index.ts';
@@ -40,18 +41,16 @@ export function openSweeper({ db, log, metrics, appMetrics, now }: SweeperDeps):
       const late = await db.transaction((tx) => stampLateSales(tx, { limit }, { metrics }));
       const promised = await db.transaction((tx) => queueMissingMails(tx, { limit }));
       const mails = await db.transaction((tx) => requeueMails(tx, { limit }));
-      const sessions = await db.query(
-        sql`delete from identity.session where expires_at < clock_timestamp() - interval '7 days'`,
-      );
+      const { sessions, failures } = await removeOldSignIns(db, { now: now(), limit });
       await removeEnded(db, now());
       counted.lead_requeued.inc(stuck);
       counted.mail_promised.inc(promised);
       counted.mail_requeued.inc(mails);
       if (expired + stuck + late + promised + mails > 0) {
         const repaired = { requeued: stuck, mails_promised: promised, mails_requeued: mails };
-        log.info('sweeper_ran', { expired, late, ...repaired, sessions: sessions.rowCount });
+        log.info('sweeper_ran', { expired, late, ...repaired, sessions });
       }
-      return { more: Math.max(expired, stuck, late, promised, mails) === limit };
+      return { more: Math.max(expired, stuck, late, promised, mails, sessions, failures) === limit };
     },
   });
 }

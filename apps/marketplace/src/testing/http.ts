@@ -7,7 +7,11 @@ import type { Log } from '../log.ts';
 /** A server of some routes for `inject`, with the access checks and error bodies of the real one. */
 export async function openTestServer(
   log: Log,
-  { routes, authorize = authorizeByHeader }: { routes: (app: FastifyInstance) => void; authorize?: Authorize },
+  {
+    routes,
+    authorize = authorizeByHeader,
+    now,
+  }: { routes: (app: FastifyInstance) => void; authorize?: Authorize; now?: () => Date },
 ): Promise<FastifyInstance> {
   const app = fastify();
   const metrics = createMetrics({
@@ -20,7 +24,7 @@ export async function openTestServer(
   app.setValidatorCompiler(validatorCompiler);
   app.setSerializerCompiler(serializerCompiler);
   jsonBody(app);
-  web(app, { log, metrics, authorize });
+  web(app, { log, metrics, authorize, ...(now && { now }) });
   routes(app);
   await app.ready();
   return app;

@@ -13,6 +13,15 @@ describe('passwords', () => {
     expect(await passwords.matches('tangerine-lamp ', one)).toBe(false);
   });
 
+  it.each([70, 71, 72, 73, 127])('of %i bytes differ from those that are one longer', async (bytes) => {
+    const passwords = openPasswords(cheap);
+    const password = 'x'.repeat(bytes);
+    const stored = await passwords.hash(password);
+    expect(await passwords.matches(password, stored)).toBe(true);
+    expect(await passwords.matches(`${password}x`, stored)).toBe(false);
+    expect(await passwords.matches(password.slice(1), stored)).toBe(false);
+  });
+
   it('of nobody match nothing', async () => {
     expect(await openPasswords(cheap).matches('tangerine-lamp', undefined)).toBe(false);
   });
@@ -20,16 +29,17 @@ describe('passwords', () => {
   it('of unknown users are compared as long as those of known ones', async () => {
     const passwords = openPasswords();
     const known = await passwords.hash('tangerine-lamp');
-    const median = async (against: string | undefined) => {
-      const times: number[] = [];
-      for (let round = 0; round < 5; round += 1) {
+    const fastest = { unknown: Number.POSITIVE_INFINITY, wrong: Number.POSITIVE_INFINITY };
+    // In turns, and the fastest of each: what else the machine does then counts for little.
+    for (let round = 0; round < 6; round += 1) {
+      for (const [name, against] of Object.entries({ unknown: undefined, wrong: known })) {
         const startedAt = performance.now();
         await passwords.matches('wrong-password', against);
-        times.push(performance.now() - startedAt);
+        const took = performance.now() - startedAt;
+        fastest[name as 'unknown' | 'wrong'] = Math.min(fastest[name as 'unknown' | 'wrong'], took);
       }
-      return times.sort((a, b) => a - b)[2] ?? 0;
-    };
-    const [unknown, wrong] = [await median(undefined), await median(known)];
+    }
+    const { unknown, wrong } = fastest;
     expect(unknown / wrong).toBeGreaterThan(0.5);
     expect(unknown / wrong).toBeLessThan(2);
   });

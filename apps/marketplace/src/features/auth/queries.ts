@@ -157,3 +157,14 @@ export async function countCodeAttempt(
 export async function forgetSecondFactor(tx: Queryable, id: string): Promise<void> {
   await tx.query(sql`update identity.session set mfa_at = null, version = version + 1 where id = ${id}`);
 }
+
+/** Removes sessions that have been over since then. */
+export async function removeOldSessions(
+  db: Queryable,
+  { before, limit }: { before: Date; limit: number },
+): Promise<number> {
+  const { rowCount } = await db.query(sql`
+    delete from identity.session where id in (
+      select id from identity.session where expires_at < ${before} order by expires_at limit ${limit} for update skip locked)`);
+  return rowCount ?? 0;
+}
