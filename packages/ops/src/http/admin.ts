@@ -7,6 +7,7 @@ import {
   queueOverview,
   type RedisQueues,
 } from '../queues/index.ts';
+import { type AuditProof, auditRoutes } from './audit.ts';
 import { deadLetterActionRoutes } from './dead-letter-actions.ts';
 import { deadLetterGroupRoutes } from './dead-letter-groups.ts';
 import { deadLetterReportRoutes } from './dead-letter-report.ts';
@@ -29,6 +30,8 @@ export interface AdminDeps {
   readonly sweep: () => Promise<unknown>;
   readonly overview: () => Promise<QueueOverview>;
   readonly redrives?: RedriveHost | undefined;
+  /** Default: no key, and no anchors. */
+  readonly audit?: AuditProof;
   /** What kind of installation this is. Default `development`. */
   readonly environment?: string | undefined;
 }
@@ -46,6 +49,7 @@ export function adminRoutes(deps: AdminDeps) {
     deadLetterGroupRoutes(app, deps);
     deadLetterReportRoutes(app, deps);
     redriveRoutes(app, deps);
+    auditRoutes(app, deps);
   };
 }
 
