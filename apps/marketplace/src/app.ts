@@ -52,11 +52,10 @@ export function openApp(config: ReadyConfig, options: AppOptions) {
   const { log, metrics } = telemetry;
   const db = openAppDatabase(config, role, telemetry);
   const authorize = options.authorize ?? openAppAuthorizer(config, { db, now });
-  const ops = openPlane(config, telemetry, { db, authorize, role });
   const passwords = openPasswords();
+  const keys = openKeys({ tokenKey: config.tokenKey, previousTokenKey: config.previousTokenKey });
   const auditKeys = config.tokenKey ? keys.derive('audit-chain') : [];
   const ops = openPlane(config, telemetry, { db, authorize, role, auditKeys });
-  const keys = openKeys({ tokenKey: config.tokenKey, previousTokenKey: config.previousTokenKey });
   const deps = { db, log, metrics: bindProductMetrics(metrics), now };
   const signIn = { ...deps, keys, passwords, relyingParty: relyingPartyOf(config.publicUrl) };
   let transport: MailTransport | undefined;
@@ -149,12 +148,11 @@ function openPlane(
   { role, ...given }: Pick<OpsOptions, 'db' | 'authorize' | 'auditKeys'> & { role: string },
 ) {
   return openOps({
-    db,
+    ...given,
     log,
     metrics,
-    auditAnchor: config.auditAnchor,
-    authorize,
     version,
+    auditAnchor: config.auditAnchor,
     environment: config.nodeEnv,
     queues,
     failpoint: armFailpoint(config.failpoint, (name) => log.warn('failpoint_hit', { failpoint: name })),

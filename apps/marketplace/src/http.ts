@@ -7,9 +7,7 @@ import { validatorCompiler } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import type { App } from './app.ts';
 import { resetPasswordPage, verifyEmailPage } from './account-pages.ts';
-import { resetPasswordPage, verifyEmailPage } from './account-pages.ts';
 import { confirmPage } from './confirm-page.ts';
-import { accountRoutes } from './features/accounts/index.ts';
 import { accountRoutes } from './features/accounts/index.ts';
 import { authRoutes } from './features/auth/index.ts';
 import { billingRoutes, paymentWebhookRoute } from './features/billing/index.ts';
@@ -68,8 +66,6 @@ export async function buildHttp(
   server.get('/confirm', confirmPage);
   server.get('/verify-email', verifyEmailPage);
   server.get('/reset-password', resetPasswordPage);
-  server.get('/verify-email', verifyEmailPage);
-  server.get('/reset-password', resetPasswordPage);
   await extend?.(server);
   await server.ready();
   return server;
@@ -86,7 +82,6 @@ function api(app: App) {
       reply.serializer(JSON.stringify).send(server.swagger()),
     );
     authRoutes(server, app.authDeps);
-    accountRoutes(server, app.accountDeps);
     accountRoutes(server, app.accountDeps);
     publicLeadRoutes(server, app.leadDeps);
     adminLeadRoutes(server, app.leadDeps);

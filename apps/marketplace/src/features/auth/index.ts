@@ -3,7 +3,6 @@ export { openPasswords, type Passwords } from './passwords.ts';
 export { enrolResponse, loginResponse, type Role, sessionResponse, verifyResponse } from './contract.ts';
 export { publicUser, recordSignIn } from './login.ts';
 export { removeOldSignIns } from './retention.ts';
-export { removeOldSignIns } from './retention.ts';
 export { authRoutes } from './routes.ts';
 export type { SessionRow } from './queries.ts';
 export { sessionCookie, writeCookie } from './session-cookie.ts';
