@@ -20,8 +20,8 @@ export function httpPage(): Promise<string> {
 const intro = `Bodies, answers and every field: \`/docs\` of a running product, or the OpenAPI 3.1 document at \`/api/v1/openapi.json\`.
 
 A caller signs in with \`POST /api/v1/auth/login\` and sends the token as \`Authorization: Bearer …\`; browsers may use the cookie that comes with it.
-Access names the permission a caller needs. † asks besides for a second factor of the last 15 minutes; while there is none to enrol, a
-session by password counts as having just shown it. The permissions of each role are in [permissions.md](permissions.md).
+Access names the permission a caller needs. † asks besides for a second factor of the last 15 minutes. Who has one gets a
+token for \`POST /api/v1/auth/mfa/challenge\` first; staff without one can only enrol it. The permissions of each role are in [permissions.md](permissions.md).
 
 Every answer carries \`x-correlation-id\`. A write takes an \`Idempotency-Key\` of 8–64 of \`A–Z a–z 0–9 _ -\` where its operation runs once per
 key; a repeat gets the first answer with \`Idempotency-Replayed: true\`. Errors have one shape: see [errors.md](errors.md).

@@ -2,7 +2,8 @@ import { join } from 'node:path';
 import { startPostgres } from '../../apps/marketplace/src/embedded/postgres.ts';
 import type { Figure } from '../../bench/report.ts';
 import { type Database, openDatabase, raw, sql } from '../../packages/ops/src/postgres/index.ts';
-import { openApiClient } from '../harness/api-client.ts';
+import { enrol, openApiClient } from '../harness/api-client.ts';
+import { openAuthenticator } from '../harness/authenticator.ts';
 import { exactly, none, reported } from '../harness/figures.ts';
 import { fmhl, freePort, launch, runToEnd } from '../harness/product.ts';
 import { pollUntil } from '../../packages/ops/src/testing/poll.ts';
@@ -69,7 +70,11 @@ async function fill(db: Database, settings: Record<string, string>): Promise<str
   const product = launch([...fmhl, 'up'], { ...settings, PORT: port, METRICS_PORT: '0' });
   await product.says('fmhl is ready at');
   const [, email = '', password = ''] = /Provider +(\S+) +password (\S+)/.exec(product.err) ?? [];
-  const provider = await openApiClient(`http://127.0.0.1:${port}`).signIn(email, password);
+  const stranger = openApiClient(`http://127.0.0.1:${port}`);
+  await stranger.signIn(email, 'not-the-password').catch(() => {});
+  const app = openAuthenticator();
+  await enrol(await stranger.signIn(email, password), app);
+  const provider = await stranger.signIn(email, password, app);
   await provider.post('/provider/deposits', { amount_cents: 5_000 }, 'proof-deposit');
   const inbox = () => provider.get<{ items: { assignment_id: string }[] }>('/provider/inbox');
   const [bought] = await pollUntil(async () => {

@@ -3,6 +3,7 @@ import { isRunning } from '../../apps/marketplace/src/embedded/server-process.ts
 import { below, type Figure, medianOf } from '../../bench/report.ts';
 import { pollUntil } from '../../packages/ops/src/testing/poll.ts';
 import { type ApiClient, openApiClient } from '../harness/api-client.ts';
+import { openAuthenticator } from '../harness/authenticator.ts';
 import { none, reported } from '../harness/figures.ts';
 import { descendantsOf, freePort, launch, type Running } from '../harness/product.ts';
 
@@ -23,7 +24,8 @@ export async function starts({ directory, rounds, say }: Ground): Promise<Figure
   const first = start();
   const coldMs = await first.says('fmhl is ready at');
   const password = /Admin .*password (\S+)/.exec(first.err)?.[1] ?? '';
-  const signIn = () => openApiClient(url).signIn('admin@fmhl.example.com', password);
+  const app = openAuthenticator();
+  const signIn = () => openApiClient(url).signIn('admin@fmhl.example.com', password, app);
   await (await signIn()).post('/admin/niches', { slug: 'kept', name: 'Kept over restarts' });
   const ends = [await endCleanly(first, 'SIGTERM to npm', faults)];
 

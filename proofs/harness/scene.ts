@@ -2,6 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Database, openDatabase } from '../../packages/ops/src/postgres/index.ts';
 import { openApiClient } from './api-client.ts';
+import { openAuthenticator } from './authenticator.ts';
 import type { Evidence } from './checker.ts';
 import { type Fleet, type Member, openFleet } from './fleet.ts';
 import type { Intention } from './intentions.ts';
@@ -58,7 +59,7 @@ export async function populate(
 ): Promise<Load> {
   await fleet.living('api')[0]?.ready;
   const stranger = openApiClient(fleet.apiUrl);
-  const staff = await stranger.signIn(admin.email, admin.password);
+  const staff = await stranger.signIn(admin.email, admin.password, openAuthenticator(admin.totpSecret));
   await buildWorld(terms, { db, admin: staff, intentions });
   return openLoad(terms.random, { public: stranger, admin: staff, mails, intentions });
 }

@@ -10,7 +10,11 @@ import { connectRedis } from '../../packages/ops/src/redis/index.ts';
 import { createTestDatabase, templateDatabase } from '../../packages/ops/src/testing/database.ts';
 
 /** Who may approve leads and credit money, in every database of a stage. */
-export const admin = { email: 'admin@example.com', password: 'proof-of-the-main-flow' } as const;
+export const admin = {
+  email: 'admin@example.com',
+  password: 'proof-of-the-main-flow',
+  totpSecret: 'PROOFOFTHEMAINFLOWPROOFOFTHEMAIN',
+} as const;
 
 export type Redis = ReturnType<typeof connectRedis>;
 
@@ -49,6 +53,7 @@ export async function openStage(): Promise<Stage> {
         DATABASE_URL: databaseUrl,
         FMHL_ADMIN_EMAIL: admin.email,
         FMHL_ADMIN_PASSWORD: admin.password,
+        FMHL_ADMIN_TOTP_SECRET: admin.totpSecret,
       },
     });
   const template = await templateDatabase({

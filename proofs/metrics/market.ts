@@ -9,6 +9,7 @@ import {
 } from '../../apps/marketplace/src/testing/subscriptions.ts';
 import { type Database, sql } from '../../packages/ops/src/postgres/index.ts';
 import { type ApiClient, openApiClient } from '../harness/api-client.ts';
+import { openAuthenticator } from '../harness/authenticator.ts';
 import type { Scene } from '../harness/scene.ts';
 import { admin } from '../harness/stage.ts';
 
@@ -123,7 +124,7 @@ export interface People {
 
 export async function meetPeople({ fleet, mails }: Scene): Promise<People> {
   const stranger = openApiClient(fleet.apiUrl);
-  const staff = await stranger.signIn(admin.email, admin.password);
+  const staff = await stranger.signIn(admin.email, admin.password, openAuthenticator(admin.totpSecret));
   const addresses = new Map<string, string>();
   const clickOf = clicksIn(mails);
   const people: People = {

@@ -104,7 +104,7 @@ function openAuthServer(
       server.get('/staff', { config: { access: staff('lead.read') } }, answer);
       server.get('/staff/fresh', { config: { access: staff('money.write', 'fresh') } }, answer);
     },
-    authorize: openAuthorizer({ db: world.db, now, publicUrl, authorizeToken: async () => undefined }),
+    authorize: openAuthorizer(authorizer),
     now,
   });
 }
