@@ -1,10 +1,10 @@
-export { type AuditAnchor, auditAnchor, decisiveAnchors, readAnchors } from './anchor-line.ts';
+export { type AuditAnchor, decisiveAnchors, readAnchors } from './anchor-line.ts';
 export { type AnchorStore, openAnchorStore } from './anchor-store.ts';
 export { openAnchorer } from './anchor.ts';
 export { type Actor, type AuditEntry, audit, systemActor } from './append.ts';
 export type { AuditKey } from './chain.ts';
 export { type AuditList, auditList, type AuditRow, type AuditVerdict, auditVerdict } from './contract.ts';
 export { type Denial, type Denials, openDenials } from './denials.ts';
-export { linkOnce, openLinker } from './link.ts';
-export { type AuditQuery, listAudit } from './list.ts';
-export { verifyAudit, type VerifyOptions } from './verify.ts';
+export { openLinker } from './link.ts';
+export { listAudit } from './list.ts';
+export { verifyAudit } from './verify.ts';
