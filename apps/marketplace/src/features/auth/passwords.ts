@@ -27,8 +27,10 @@ export function openPasswords(options: PasswordOptions = {}): Passwords {
   return {
     hash: (password) => inTurn(() => hash(password, cost)),
     matches: async (password, passwordHash) => {
-      const same = await inTurn(() => verify(passwordHash ?? decoy, password));
-      return same && passwordHash !== undefined;
+      // What is no hash of ours stands for an account without a password: it takes as long, and matches nothing.
+      const usable = passwordHash?.startsWith('$argon2id$') ? passwordHash : undefined;
+      const same = await inTurn(() => verify(usable ?? decoy, password));
+      return same && usable !== undefined;
     },
   };
 }
