@@ -20,6 +20,8 @@ import type { RelyingParty } from './relying-party.ts';
 
 const challengeMs = 5 * 60_000;
 const mostPerUser = 20;
+/** EdDSA, ES256, RS256, by their numbers in COSE: named, as the default asks the runtime for experimental ones. */
+const algorithms = [-8, -7, -257];
 
 export interface PasskeyDeps {
   readonly relyingParty: RelyingParty;
@@ -42,6 +44,7 @@ export async function passkeyRegistration(
     attestationType: 'none',
     excludeCredentials: present.map(({ credential_id, transports }) => ({ id: credential_id, transports })),
     authenticatorSelection: { residentKey: 'required', userVerification: 'required' },
+    supportedAlgorithmIDs: algorithms,
     timeout: challengeMs,
   });
   await giveOut(db, options.challenge, userId, now);
@@ -88,6 +91,7 @@ export async function addPasskey(
       expectedOrigin: relyingParty.origin,
       expectedRPID: relyingParty.id,
       requireUserVerification: true,
+      supportedAlgorithmIDs: algorithms,
     }),
   );
   if (!verified?.verified) return undefined;
