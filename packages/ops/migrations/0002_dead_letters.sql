@@ -383,7 +383,7 @@ insert into ops.dead_letter_queue (queue_name, kind, job_id, root_key, run_key, 
 select left(r.queue, 100), r.kind, left(r.run_key, 100), r.root_key, r.run_key, r.cause,
        case when pg_input_is_valid(p.body, 'jsonb') then p.body::jsonb end, coalesce(octet_length(p.body), 0),
        coalesce(r.last_error ->> 'type', r.cause), coalesce(r.last_error ->> 'message', ''), r.last_error ->> 'code',
-       r.last_error ->> 'stack',
+       coalesce(r.last_error ->> 'stack', r.attempts_history -> -1 -> 'error' ->> 'stack'),
        'v0_' || left(encode(sha256(convert_to(coalesce(r.last_error ->> 'type', r.cause) || ' ' || r.queue, 'UTF8')), 'hex'), 16),
        r.failures, r.died_at, r.died_at, w.version, w.host, r.correlation_id, r.causation_id, r.traceparent,
        case when p.body is null then 'payload: it was not kept' end

@@ -22,17 +22,22 @@ export async function captureRemoved(
   runKey: string,
   { actor, reason, workerId, queue }: { actor: Actor; reason: string; workerId: string; queue: string },
 ): Promise<{ letterId: string } | undefined> {
-  const deaths = await writeVerdicts(tx, [{ runKey, queue, cause: 'removed', failure: removed, idle: true }], workerId);
-  const [death] = deaths;
+  const dying = { runKey, queue, cause: 'removed', failure: removed, idle: true } as const;
+  // A retry that never ran says nothing new: its letter keeps the error it died of.
+  const capture = async (_tx: Tx, deaths: readonly Death[]) =>
+    captureDeaths(
+      tx,
+      deaths.filter((one) => one.letterId === null),
+    );
+  const [death] = await writeVerdicts(tx, [dying], { workerId, capture });
   if (!death) return undefined;
-  const letterId = death.letterId ?? (await capturedLetter(tx, death));
+  const letterId = death.letterId ?? (await letterOf(tx, death));
   if (death.letterId !== null) await takeBack(tx, death.letterId, death.generation);
   await closeLetters(tx, [{ letterId }], { action: 'discard', actor, reason });
   return { letterId };
 }
 
-async function capturedLetter(tx: Tx, death: Death): Promise<string> {
-  await captureDeaths(tx, [death]);
+async function letterOf(tx: Tx, death: Death): Promise<string> {
   const { rows } = await tx.query<{ id: string }>(sql`
     select id from ops.dead_letter_queue
     where source = 'queue' and queue_name = ${death.queue} and root_key = ${death.rootKey}`);
@@ -41,7 +46,7 @@ async function capturedLetter(tx: Tx, death: Death): Promise<string> {
   return id;
 }
 
-/** A retry that never ran says nothing new: its letter keeps the error it died of, and its item of a redrive is cancelled, not failed. */
+/** Its item of a redrive is cancelled, not failed. */
 async function takeBack(tx: Tx, letterId: string, generation: number): Promise<void> {
   await tx.query(sql`
     with item as (

@@ -9,7 +9,7 @@ import {
   type FailedSets,
   readEnvelope,
 } from '../queues/index.ts';
-import { type Evidence, writeLetters } from './capture.ts';
+import { captureForeignDeaths, type Evidence } from './capture.ts';
 
 export interface SweepDeps {
   readonly db: Database;
@@ -114,7 +114,7 @@ async function captureForeign(deps: SweepDeps, queue: string, jobs: readonly Fai
   if (jobs.length === 0) return 0;
   const evidence = jobs.map((job) => evidenceOf(job, queue));
   const made = await deps.db.transaction(async (tx) => {
-    const letters = await writeLetters(tx, evidence);
+    const letters = await captureForeignDeaths(tx, evidence);
     if (letters > 0) await tx.query(sql`insert into ops.job_death (queue, deaths) values (${queue}, ${letters})`);
     return letters;
   });
@@ -135,13 +135,9 @@ function evidenceOf(job: FailedJob, queue: string): Evidence {
     runKey: envelope ? wellFormed(envelope.run) : null,
     // A job without an envelope has no name for its work: its id and its end are one.
     rootKey: wellFormed(envelope?.root ?? `${job.id}@${job.finishedOn}`),
-    generation: 0,
-    letterId: null,
     cause: envelope ? 'orphaned' : 'unreadable',
     attempts: Math.min(Math.max(Math.trunc(job.attemptsMade), 0), mostAttempts),
-    workerId: null,
     diedAt: at,
-    firstFailedAt: at,
     correlationId: wellFormed(envelope?.meta.correlation_id ?? 'none'),
     causationId: textOrNull(envelope?.meta.causation_id),
     traceparent: textOrNull(envelope?.meta.traceparent),

@@ -1,18 +1,25 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { opsMigrations } from '../ops.ts';
 import { openMigrator, sql } from '../postgres/index.ts';
+import type { TestPlane } from '../testing/index.ts';
 import { readStock } from './index.ts';
 import { breakable, openLetters } from './letters.fixture.ts';
 
 let opened: Awaited<ReturnType<typeof openLetters>>;
 afterEach(() => opened.plane.close());
 
+/** To the schema before there were letters. */
+async function downToFirst(plane: TestPlane): Promise<void> {
+  const migrator = openMigrator({ url: plane.databaseUrl, sets: [opsMigrations] });
+  await migrator.down((await migrator.status()).length - 1);
+}
+
 describe('the upgrade to dead letters', () => {
   it('captures the runs that died before, once, and each can be retried', async () => {
     opened = await openLetters();
     const { plane, letters, retry, letterOf, effects } = opened;
     const migrator = openMigrator({ url: plane.databaseUrl, sets: [opsMigrations] });
-    await migrator.down(1);
+    await downToFirst(plane);
     await plane.db.query(sql`
       insert into ops.job_run (run_key, root_key, queue, kind, state, started, finished, failures, max_attempts, finished_at, died_at,
                                cause, last_error, correlation_id)
@@ -57,7 +64,7 @@ describe('the upgrade to dead letters', () => {
     await letterOf('task-1');
     await worker.stop();
     await relay.stop();
-    await openMigrator({ url: plane.databaseUrl, sets: [opsMigrations] }).down(1);
+    await downToFirst(plane);
     expect((await plane.db.query(sql`select run_key, body from ops.job_payload`)).rows).toEqual([
       { run_key: 'task-1', body: '{"n":1}' },
     ]);

@@ -1,13 +1,12 @@
 import { type Logger, runWithContext } from '../logging/index.ts';
 import type { Metrics } from '../metrics/index.ts';
 import { type Database, prepared, sql, type Tx } from '../postgres/index.ts';
-import { bodyOfEnvelope } from './envelope.ts';
 import { asError, type Failure } from './failure.ts';
 import { groupCommit } from './group-commit.ts';
 import { probeKind } from './probe.ts';
 import type { DeathCause } from './verdict.ts';
 
-/** A run that will not be tried again by itself. */
+/** A run that will not be tried again by itself. Its row of `ops.job_run` holds the rest, its payload is still in `ops.job_outbox`. */
 export interface Death {
   readonly runKey: string;
   readonly rootKey: string;
@@ -21,16 +20,7 @@ export interface Death {
   readonly failure: Failure;
   /** Failed attempts of this run. */
   readonly attempts: number;
-  /** The payload's exact JSON text; undefined when it was not kept. */
-  readonly body: string | undefined;
-  /** The process that ran it last. */
-  readonly workerId: string | null;
-  /** ISO 8601. */
-  readonly diedAt: string;
-  readonly firstFailedAt: string;
   readonly correlationId: string;
-  readonly causationId: string | null;
-  readonly traceparent: string | null;
 }
 
 /** Called in the transaction of the verdicts `dead`: what it writes and the verdicts are one commit. */
@@ -100,14 +90,7 @@ interface DeadRow {
   dlq_id: string | null;
   cause: DeathCause;
   failures: number;
-  worker: string | null;
-  died_at: string;
-  first_failed_at: string;
   correlation_id: string;
-  causation_id: string | null;
-  traceparent: string | null;
-  envelope: string | null;
-  large_body: string | null;
 }
 
 async function recordDeaths(
@@ -115,17 +98,30 @@ async function recordDeaths(
   dying: readonly Dying[],
 ): Promise<Map<string, Death>> {
   return db.transaction(async (tx) => {
-    const deaths = await writeVerdicts(tx, dying, workerId);
-    if (deaths.length > 0) await onDeaths(tx, deaths);
+    const deaths = await writeVerdicts(tx, dying, { workerId, capture: onDeaths });
     return new Map(deaths.map((death) => [death.runKey, death]));
   });
 }
 
-/** Writes the verdict `dead` of those that are still open, and answers them. Whoever calls this captures them in the same transaction. */
-export async function writeVerdicts(tx: Tx, dying: readonly Dying[], workerId: string): Promise<Death[]> {
+export interface VerdictOptions {
+  readonly workerId: string;
+  /** Called with the deaths, unless there are none. */
+  readonly capture: OnDeaths;
+}
+
+/** Writes the verdict `dead` of those that are still open, lets them be captured while their payloads are at hand, and answers them. */
+export async function writeVerdicts(
+  tx: Tx,
+  dying: readonly Dying[],
+  { workerId, capture }: VerdictOptions,
+): Promise<Death[]> {
   const failures = new Map(dying.map(({ runKey, failure }) => [runKey, failure]));
   const { rows } = await tx.query<DeadRow>(deathStatement(dying, workerId));
-  return rows.map((row) => deathOf(row, failures.get(row.run_key)));
+  const deaths = rows.map((row) => deathOf(row, failures.get(row.run_key)));
+  if (deaths.length === 0) return [];
+  await capture(tx, deaths);
+  await tx.query(settleStatement(deaths));
+  return deaths;
 }
 
 function deathOf(row: DeadRow, failure: Failure | undefined): Death {
@@ -140,19 +136,19 @@ function deathOf(row: DeadRow, failure: Failure | undefined): Death {
     letterId: row.dlq_id,
     cause: row.cause,
     attempts: row.failures,
-    // Cut out here: Postgres's JSON functions refuse some of what a payload may hold.
-    body: row.large_body ?? (row.envelope === null ? undefined : bodyOfEnvelope(row.envelope)),
-    workerId: row.worker,
-    diedAt: row.died_at,
-    firstFailedAt: row.first_failed_at,
     correlationId: row.correlation_id,
-    causationId: row.causation_id,
-    traceparent: row.traceparent,
   };
 }
 
+/** The stack is kept once, with the attempt: it is most of the row. */
 function deathStatement(dying: readonly Dying[], workerId: string) {
-  const entries = dying.map(({ runKey, ...rest }) => ({ run_key: runKey, ...rest }));
+  const entries = dying.map(({ runKey, cause, failure, started, idle }) => ({
+    run_key: runKey,
+    cause,
+    failure,
+    started,
+    idle,
+  }));
   return prepared(
     'deaths',
     sql`
@@ -163,7 +159,7 @@ function deathStatement(dying: readonly Dying[], workerId: string) {
         update ops.job_run r
         set state = 'dead', cause = d.cause, finished_at = clock_timestamp(), died_at = clock_timestamp(),
             finished = r.finished + (d.started is not null)::int,
-            failures = r.failures + (d.started is not null)::int, last_error = d.failure,
+            failures = r.failures + (d.started is not null)::int, last_error = d.failure - 'stack',
             attempts_history = coalesce(r.attempts_history, '[]') || jsonb_build_object(
               'attempt', d.started, 'started_at', r.last_started_at, 'ended_at', clock_timestamp(), 'worker', ${workerId}::text,
               'outcome', 'died', 'cause', d.cause, 'error', d.failure)
@@ -171,22 +167,16 @@ function deathStatement(dying: readonly Dying[], workerId: string) {
         where r.run_key = d.run_key and r.state = 'enqueued'
           and (d.started is null or (r.started = d.started and r.finished < r.started))
           and (d.idle is not true or r.started = r.finished)
-        returning r.run_key, r.root_key, r.queue, r.kind, r.generation, r.dlq_id, r.cause, r.failures, r.worker, r.died_at,
-          coalesce((r.attempts_history -> 0 ->> 'ended_at')::timestamptz, r.died_at) as first_failed_at,
-          r.correlation_id, r.causation_id, r.traceparent),
-      taken as (delete from ops.job_outbox o using dead d where o.run_key = d.run_key returning d.*, o.envelope),
-      -- Asked with "is true" it is a hash; a join would compare each with each.
-      whole as (
-        select * from taken
-        union all
-        select d.*, null from dead d where (d.run_key in (select run_key from taken)) is not true),
+        returning r.run_key, r.root_key, r.queue, r.kind, r.generation, r.dlq_id, r.cause, r.failures, r.correlation_id),
       counted as (
         insert into ops.job_death (queue, deaths)
         select queue, count(*) from dead where generation = 0 and kind <> ${probeKind} group by queue)
-      select d.*, to_char(d.died_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as died_at,
-             to_char(d.first_failed_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as first_failed_at,
-             p.body as large_body
-      from whole d
-      left join ops.job_payload p using (run_key)`,
+      select * from dead`,
   );
+}
+
+/** A run is open exactly as long as its row is in the outbox. */
+function settleStatement(deaths: readonly Death[]) {
+  const runKeys = deaths.map(({ runKey }) => runKey).join(':');
+  return prepared('settle', sql`delete from ops.job_outbox where run_key = any (string_to_array(${runKeys}, ':'))`);
 }

@@ -68,15 +68,6 @@ export function sha256(text: string): string {
   return createHash('sha256').update(text).digest('hex');
 }
 
-/** The exact text of the payload in an envelope; undefined when the payload stayed in Postgres. Ours ends with the body. */
-export function bodyOfEnvelope(envelope: string): string | undefined {
-  const at = envelope.indexOf(bodyMark);
-  return at < 0 ? undefined : envelope.slice(at + bodyMark.length, -1);
-}
-
-/** Cannot stand inside of a JSON text, where quotes are escaped. */
-const bodyMark = ',"body":';
-
 /** Reads an envelope from a job's data; undefined when it is not one of ours. */
 export function readEnvelope(data: unknown): Envelope | undefined {
   if (typeof data !== 'object' || data === null) return undefined;
