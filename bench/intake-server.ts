@@ -6,6 +6,7 @@ import pg from 'pg';
 import { openApp, type ReadyConfig } from '../apps/marketplace/src/app.ts';
 import { readConfig } from '../apps/marketplace/src/config.ts';
 import { buildHttp } from '../apps/marketplace/src/http.ts';
+import { noLimits } from './servers.ts';
 
 export type ArmName = 'bare' | 'ours';
 
@@ -20,6 +21,7 @@ const poolSize = 10;
 /** The application as role api runs it; its log goes to /dev/null, at the level of production. */
 async function openOurs(databaseUrl: string, redisUrl: string) {
   const env = {
+    ...noLimits,
     DATABASE_URL: databaseUrl,
     REDIS_URL: redisUrl,
     SMTP_URL: 'smtp://127.0.0.1:1',

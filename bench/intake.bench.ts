@@ -4,15 +4,12 @@
  * Both servers run in processes of their own on the same Postgres and take turns; the load comes from this process. Every round
  * asks each a fixed number of requests, so that all are answered and the rows can be counted against the answers.
  */
-import { type ChildProcess, fork } from 'node:child_process';
-import { randomUUID } from 'node:crypto';
-import { once } from 'node:events';
-import { fileURLToPath } from 'node:url';
 import autocannon from 'autocannon';
 import { migrationSets } from '../apps/marketplace/src/migrations.ts';
 import { makeNiche } from '../apps/marketplace/src/testing/subscriptions.ts';
 import { type Database, openDatabase, openMigrator, sql } from '../packages/ops/src/postgres/index.ts';
-import type { ArmName, ServerMessage } from './intake-server.ts';
+import { type Arm, fields, openArm, submissionOf } from './intake-load.ts';
+import type { ArmName } from './intake-server.ts';
 import { openPostgresCpu } from './postgres-cpu.ts';
 import { atLeast, type Figure, medianOf, type RunOptions } from './report.ts';
 import { startServers } from './servers.ts';
@@ -20,11 +17,6 @@ import { startServers } from './servers.ts';
 export const about = 'POST /api/v1/leads against a bare Fastify route with one equal INSERT, 48 connections';
 
 const connections = 48;
-
-interface Arm {
-  readonly child: ChildProcess;
-  readonly url: string;
-}
 
 interface Round {
   readonly rate: number;
@@ -42,46 +34,15 @@ export async function run({ quick, say }: RunOptions): Promise<Figure[]> {
   const db = openDatabase({ url: servers.databaseUrl, poolSize: 2 });
   const niche = await makeNiche(db, { formSchema: { fields } });
   await db.query(sql`create table bare_lead (like lead including all)`);
-  const open = (name: ArmName) => openArm(name, servers.databaseUrl, servers.redisUrl);
-  const arms = { bare: await open('bare'), ours: await open('ours') };
+  const arms = { bare: await openArm('bare', servers), ours: await openArm('ours', servers) };
   try {
     const postgresCpu = await openPostgresCpu(db);
     const rounds = await measureAll(arms, { slug: niche.slug, postgresCpu }, { quick, say });
     return [...figuresOf(rounds), ...(await stored(db, rounds.ours))];
   } finally {
-    for (const { child } of Object.values(arms)) {
-      child.disconnect();
-      await once(child, 'exit');
-    }
+    for (const arm of Object.values(arms)) await arm.close();
     await db.close();
     await servers.stop();
-  }
-}
-
-const fields = [
-  { name: 'what', label: 'What is it about?', type: 'text', required: true },
-  { name: 'rooms', label: 'Rooms', type: 'number', required: false },
-];
-
-async function openArm(name: ArmName, databaseUrl: string, redisUrl: string): Promise<Arm> {
-  const file = fileURLToPath(new URL('./intake-server.ts', import.meta.url));
-  const child = fork(file, [name, databaseUrl, redisUrl]);
-  const { port } = await messageOf(child);
-  return { child, url: `http://127.0.0.1:${port}` };
-}
-
-/** The next message, or an error when the process ends before it. */
-async function messageOf(child: ChildProcess): Promise<ServerMessage> {
-  const settled = new AbortController();
-  const ended = once(child, 'exit', settled).then(() => {
-    throw new Error('a server of the benchmark has ended');
-  });
-  try {
-    const [message] = await Promise.race([once(child, 'message', settled), ended]);
-    return message;
-  } finally {
-    ended.catch(() => {});
-    settled.abort();
   }
 }
 
@@ -119,51 +80,26 @@ interface Target {
   readonly postgresCpu: () => number;
 }
 
-async function measure({ child, url }: Arm, { slug, postgresCpu }: Target, amount: number): Promise<Round> {
-  const [cpuBefore, postgresBefore] = [await cpuOf(child), postgresCpu()];
+async function measure(arm: Arm, { slug, postgresCpu }: Target, amount: number): Promise<Round> {
+  const [cpuBefore, postgresBefore] = [await arm.cpuMicros(), postgresCpu()];
   const latencies: number[] = [];
   const startedAt = performance.now();
-  const load = autocannon({ url, connections, amount, requests: [{ setupRequest: () => submissionOf(slug) }] });
+  const load = autocannon({
+    url: arm.url,
+    connections,
+    amount,
+    requests: [{ setupRequest: () => submissionOf(slug) }],
+  });
   load.on('response', (_client, _status, _bytes, ms) => latencies.push(ms));
   const result = await load;
   const seconds = (performance.now() - startedAt) / 1_000;
   return {
     rate: amount / seconds,
     postgresMs: (postgresCpu() - postgresBefore) / amount,
-    cpuMs: ((await cpuOf(child)) - cpuBefore) / 1_000 / amount,
+    cpuMs: ((await arm.cpuMicros()) - cpuBefore) / 1_000 / amount,
     p95Ms: latencies.toSorted((a, b) => a - b)[Math.floor(latencies.length * 0.95)] ?? Number.NaN,
     accepted: result['2xx'],
     failed: result.errors + result.timeouts + result.non2xx,
-  };
-}
-
-async function cpuOf(child: ChildProcess): Promise<number> {
-  child.send('cpu');
-  const { cpuMicros = 0 } = await messageOf(child);
-  return cpuMicros;
-}
-
-let submitted = 0;
-
-/** Another person each time. */
-function submissionOf(niche: string) {
-  submitted += 1;
-  const digits = String(submitted).padStart(7, '0');
-  const body = {
-    niche,
-    name: 'Jane Doe',
-    email: `jane.doe.${submitted}@example.com`,
-    phone: `+1415${2_000_000 + (submitted % 7_000_000)}`,
-    postcode: '94107',
-    form: { what: `A new roof, ${digits}`, rooms: 4 },
-    consent: { version: 1 },
-    source: 'ads',
-  };
-  return {
-    method: 'POST',
-    path: '/api/v1/leads',
-    headers: { 'content-type': 'application/json', 'idempotency-key': randomUUID() },
-    body: JSON.stringify(body),
   };
 }
 

@@ -36,3 +36,8 @@ export async function startServers(): Promise<Servers> {
     },
   };
 }
+
+/** Settings without which a thousand visitors from one address would be refused. */
+export const noLimits: Readonly<Record<string, string>> = Object.fromEntries(
+  ['GLOBAL', 'ADDRESS', 'ACCOUNT', 'LEADS_ADDRESS', 'LEADS_EMAIL'].map((name) => [`RATE_LIMIT_${name}`, '0']),
+);

@@ -14,7 +14,7 @@ import { root } from './harness/product.ts';
 export const about = 'the guide docs/guides/first-lead.md, run as it stands from npm start on';
 
 /** The variables of the guide that the proof looks at. */
-const facts = ['BASE', 'ADMIN', 'PAT', 'CLICK', 'LEAD', 'PROVIDER', 'ASSIGNMENT', 'CORRELATION'] as const;
+const facts = ['BASE', 'ADMIN', 'SECRET', 'PAT', 'CLICK', 'LEAD', 'PROVIDER', 'ASSIGNMENT', 'CORRELATION'] as const;
 type Fact = (typeof facts)[number];
 type Facts = Record<Fact, string>;
 
@@ -100,7 +100,7 @@ async function logFigures({ facts, logPath }: Walk<Fact>, say: (line: string) =>
   const lines = readLog(logPath);
   const metrics = await (await fetch(`${facts.BASE}/metrics`)).text();
   const written = `${readFileSync(logPath, 'utf8')}\n${metrics}`.toLowerCase();
-  const secrets = [facts.CLICK, facts.ADMIN.split(' ').at(-1) ?? '', facts.PAT.split(' ').at(-1) ?? ''];
+  const secrets = [facts.CLICK, facts.SECRET, facts.ADMIN.split(' ').at(-1) ?? '', facts.PAT.split(' ').at(-1) ?? ''];
   const leaks = [...personal, ...secrets].filter((text) => written.includes(text.toLowerCase()));
   return [
     none('stations of the journey not in the log', missingStations(lines, facts.CORRELATION), say),

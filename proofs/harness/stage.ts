@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { startServers } from '../../bench/servers.ts';
+import { noLimits, startServers } from '../../bench/servers.ts';
 import { connectRedis } from '../../packages/ops/src/redis/index.ts';
 import { createTestDatabase, templateDatabase } from '../../packages/ops/src/testing/database.ts';
 
@@ -31,11 +31,6 @@ export interface Stage {
   settings(servers: { databaseUrl: string; smtpUrl: string }): Record<string, string>;
   close(options: { keepDirectory: boolean }): Promise<void>;
 }
-
-/** A thousand visitors come from one address here. */
-const noLimits = Object.fromEntries(
-  ['GLOBAL', 'ADDRESS', 'ACCOUNT', 'LEADS_ADDRESS', 'LEADS_EMAIL'].map((name) => [`RATE_LIMIT_${name}`, '0']),
-);
 
 const program = fileURLToPath(new URL('../../apps/marketplace/bin/fmhl.mjs', import.meta.url));
 

@@ -1,4 +1,4 @@
-import { sql } from '@fmhl/ops';
+import type { Sql } from '@fmhl/ops';
 import type { FastifyInstance } from 'fastify';
 import { staff } from '../../access.ts';
 import { testKeys } from '../../testing/auth.ts';
@@ -47,7 +47,7 @@ export async function openAuthStage(): Promise<AuthStage> {
   const wait = (minutes: number) => void (at = new Date(at.getTime() + minutes * 60_000));
   const cheap = openPasswords({ memoryKib: 64, passes: 1 });
   const passwords: typeof cheap = {
-    hash: cheap.hash,
+    hash: (chosen) => cheap.hash(chosen),
     matches: (...args) => {
       compared += 1;
       return cheap.matches(...args);
@@ -111,8 +111,8 @@ function openAuthServer(
 
 function asking(app: FastifyInstance): Pick<AuthStage, 'post' | 'get'> {
   const read = ({ statusCode: status, body: text, headers }: Awaited<ReturnType<typeof app.inject>>): Answer => {
-    const body = (text === '' ? {} : JSON.parse(text)) as Record<string, unknown>;
-    return { status, verdict: String(body.code ?? 'ok'), body, token: String(body.token), headers };
+    const body = (text === '' ? {} : JSON.parse(text)) as Record<string, unknown> & { code?: string; token?: string };
+    return { status, verdict: body.code ?? 'ok', body, token: body.token ?? '', headers };
   };
   const carrying = (token: string | undefined) => (token === undefined ? {} : { authorization: `Bearer ${token}` });
   return {
@@ -125,6 +125,6 @@ function asking(app: FastifyInstance): Pick<AuthStage, 'post' | 'get'> {
 }
 
 /** How many rows a statement answers. */
-export async function count({ world }: AuthStage, statement: ReturnType<typeof sql>): Promise<number> {
+export async function count({ world }: AuthStage, statement: Sql): Promise<number> {
   return (await world.db.query(statement)).rows.length;
 }
