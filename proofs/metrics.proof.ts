@@ -22,6 +22,7 @@ import {
   stations,
   undoneSales,
 } from './metrics/flows.ts';
+import { auditTrail } from './metrics/audit-trail.ts';
 import { crowd, killedWorker, leaver, redisLosses, redisStill } from './metrics/outages.ts';
 import { openSystem, type System } from './metrics/system.ts';
 
@@ -62,6 +63,7 @@ async function runFlows(system: System, say: RunOptions['say']): Promise<void> {
   const lead = await timed('stations of a job', () => stations(system));
   await timed('the first sale', () => firstSale(system, lead));
   const flows = [
+    auditTrail,
     furtherSales,
     refusedMail,
     requests,

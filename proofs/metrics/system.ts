@@ -7,12 +7,14 @@ import type { Member, Role } from '../harness/fleet.ts';
 import { freePort } from '../harness/product.ts';
 import type { Scene } from '../harness/scene.ts';
 import type { Redis, Stage } from '../harness/stage.ts';
+import { anchorOf } from './audit-trail.ts';
 import { buildMarket, type Market, meetPeople, type People } from './market.ts';
 import { openWatch, type Watch } from './watch.ts';
 
 /** Everything a flow needs to cause what it causes. */
 export interface System {
   readonly scene: Scene;
+  readonly stage: Stage;
   readonly market: Market;
   readonly people: People;
   readonly watch: Watch;
@@ -36,7 +38,8 @@ export async function openSystem(scene: Scene, stage: Stage): Promise<System> {
   const start = async (role: Role) => {
     const port = await freePort();
     // A tenth of the lines, so that some are not written.
-    const member = fleet.start(role, undefined, { METRICS_PORT: String(port), LOG_SAMPLE_RATE: '0.1' });
+    const settings = { METRICS_PORT: String(port), LOG_SAMPLE_RATE: '0.1', AUDIT_ANCHOR: anchorOf(stage) };
+    const member = fleet.start(role, undefined, settings);
     await watch.add(member, port);
     return member;
   };
@@ -57,7 +60,19 @@ export async function openSystem(scene: Scene, stage: Stage): Promise<System> {
     await releaseAll();
     await queues.close();
   };
-  return { scene, market, watch, redis, start, people: await meetPeople(scene), queues, hold, freezeRedis, close };
+  return {
+    scene,
+    stage,
+    market,
+    watch,
+    redis,
+    start,
+    people: await meetPeople(scene),
+    queues,
+    hold,
+    freezeRedis,
+    close,
+  };
 }
 
 function openLocks(db: Database) {

@@ -5,7 +5,7 @@ import type { Metrics } from '../metrics/index.ts';
 import type { Database } from '../postgres/index.ts';
 import { type AuditAnchor, readAnchors } from './anchor-line.ts';
 import type { AnchorStore } from './anchor-store.ts';
-import { readDatabaseIdentity, readHash, readHead } from './queries.ts';
+import { type Link, readDatabaseIdentity, readHash, readHead } from './queries.ts';
 
 export interface AnchorerDeps {
   readonly db: Database;
@@ -40,7 +40,11 @@ export function openAnchorer(deps: AnchorerDeps): Loop {
       log.error('audit_chain_broken', new Error('the chain is not the one that was anchored'), { n: last.n });
       last = undefined;
     }
-    last = (await writeHead({ db, store, last }, at)) ?? last;
+    const head = await readHead(db);
+    // The first row need not wait an hour for its first anchor.
+    if (!head) return;
+    // Nothing to write where nothing was linked since.
+    if (head.n !== last?.n) last = await writeHead({ db, store, head }, at);
     checkedAt = at.getTime();
     succeededAt.set(at.getTime() / 1_000);
   };
@@ -65,14 +69,10 @@ async function holds(db: Database, { n, hash }: AuditAnchor): Promise<boolean> {
   return (await readHash(db, n))?.toString('hex') === hash;
 }
 
-/** Nothing to write where nothing was linked since. */
 async function writeHead(
-  { db, store, last }: { db: Database; store: AnchorStore; last: AuditAnchor | undefined },
+  { db, store, head: { n, seq, hash } }: { db: Database; store: AnchorStore; head: Link },
   at: Date,
-): Promise<AuditAnchor | undefined> {
-  const head = await readHead(db);
-  if (!head || head.n === last?.n) return undefined;
-  const { n, seq, hash } = head;
+): Promise<AuditAnchor> {
   const anchor = { n, seq, hash: hash.toString('hex'), at: at.toISOString(), database: await readDatabaseIdentity(db) };
   await store.append(JSON.stringify(anchor));
   return anchor;

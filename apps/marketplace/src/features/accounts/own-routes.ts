@@ -42,7 +42,8 @@ export function sessionRoutes(app: FastifyInstance, { db, now }: OwnDeps): void 
     schema: { tags, summary: 'End one of the own sessions', params: idParams, response: { 204: z.null() } },
     handler: async (request, reply) => {
       const { user_id: userId } = currentSession(request);
-      await endSession(db, { id: request.params.id, userId, now: now() });
+      const ending = { id: request.params.id, userId, actor: actorOf(request), now: now() };
+      await db.transaction((tx) => endSession(tx, ending));
       return reply.code(204).send(null);
     },
   });

@@ -1,4 +1,4 @@
-import { type Queryable, sql } from '@fmhl/ops';
+import { type Actor, audit, type Queryable, sql, type Tx } from '@fmhl/ops';
 import { refuse } from '../../errors.ts';
 
 export interface OwnSessionRow {
@@ -33,12 +33,21 @@ export async function listSessions(
 
 /** Ends a session of a user; one that has ended stays so. Refuses `not_found` for the session of another. */
 export async function endSession(
-  db: Queryable,
-  { id, userId, now }: { id: string; userId: string; now: Date },
+  tx: Tx,
+  { id, userId, actor, now }: { id: string; userId: string; actor: Actor; now: Date },
 ): Promise<void> {
-  const { rowCount } = await db.query(sql`
+  const { rows } = await tx.query<{ has_ended: boolean }>(sql`
     update identity.session
     set revoked_at = coalesce(revoked_at, ${now}), updated_at = ${now}, version = version + 1
-    where id = ${id} and user_id = ${userId}`);
-  if (rowCount !== 1) throw refuse('not_found');
+    where id = ${id} and user_id = ${userId}
+    returning revoked_at = ${now} as has_ended`);
+  if (!rows[0]) throw refuse('not_found');
+  if (!rows[0].has_ended) return;
+  await audit(tx, {
+    actor,
+    action: 'user.sessions_revoked',
+    targetType: 'session',
+    targetId: id,
+    details: { sessions: 1 },
+  });
 }

@@ -55,6 +55,8 @@ export async function settlePayment(
   if (payment.status === 'succeeded') return { payment: ofSameOrigin(payment, report), changed: false };
   if (payment.status !== 'pending') throw refuse('invalid_state', { status: payment.status });
   const actor: Actor = { id: `gateway:${gateway}`, name: gateway, via: 'webhook' };
+  const details = { status, amount_cents: payment.amount_cents, provider_id: payment.provider_id };
+  await audit(tx, { actor, action: 'billing.deposit_ended', targetType: 'payment', targetId: payment.id, details });
   if (status === 'succeeded')
     return { payment: (await settle(tx, { payment, gateway, externalId, actor }, deps)).payment, changed: true };
   return { payment: await end(tx, { paymentId: payment.id, gateway, externalId, status }), changed: true };

@@ -144,6 +144,10 @@ describe('the payment webhook', () => {
       [200, false],
     ]);
     expect(await balance(provider)).toBe(5_000);
+    const { rows } = await world.db.query(
+      sql`select actor, via, details ->> 'status' as status from ops.audit_log where target_id = ${paymentId} and action = 'billing.deposit_ended'`,
+    );
+    expect(rows).toEqual([{ actor: 'gateway:acme', via: 'webhook', status: 'succeeded' }]);
   });
 
   it('credits a payment once when told ten times at once', async () => {
