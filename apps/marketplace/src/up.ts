@@ -4,6 +4,7 @@ import { type App, openApp } from './app.ts';
 import { anchorIn } from './audit-anchor.ts';
 import { type Config, publicUrlOf, publicUrlWith } from './config.ts';
 import { requireDatabaseAt, requireRedisAt } from './connect-faults.ts';
+import { actingAs, grantRoles } from './database-roles.ts';
 import { type Embedded, mailboxRoutes, startEmbedded, tokenKey } from './embedded/index.ts';
 import { createFirstAdmin } from './features/auth/index.ts';
 import { internalListener } from './internal-listener.ts';
@@ -63,14 +64,22 @@ function watchForInterruption() {
 }
 
 async function openMigrated(config: Config, embedded: Embedded): Promise<App> {
-  const { databaseUrl, redisUrl, smtpUrl } = embedded;
-  await requireDatabaseAt(databaseUrl);
+  const { redisUrl, smtpUrl } = embedded;
+  await requireDatabaseAt(embedded.databaseUrl);
   await requireRedisAt(redisUrl);
-  await openMigrator({ url: databaseUrl, sets: migrationSets }).up();
+  await openMigrator({ url: embedded.databaseUrl, sets: migrationSets }).up();
+  const databaseUrl = await restricted(config, embedded);
   const key = config.tokenKey ?? tokenKey(config.dataDir);
   const auditAnchor = config.auditAnchor ?? anchorIn(config.dataDir);
   const app = openApp({ ...config, databaseUrl, redisUrl, smtpUrl, tokenKey: key, auditAnchor }, { role: 'all' });
   return app;
+}
+
+/** Our own server is used with the rights of the application, which cannot rewrite ledger or audit log; for another one its owner decides. */
+async function restricted(config: Config, { databaseUrl }: Embedded): Promise<string> {
+  if (config.databaseUrl !== undefined) return databaseUrl;
+  await grantRoles(databaseUrl);
+  return actingAs(databaseUrl, 'fmhl_app');
 }
 
 function partsOf(app: App, embedded: Embedded): Runnable[] {

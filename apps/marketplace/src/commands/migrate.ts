@@ -3,7 +3,9 @@ import { type Command, InvalidArgumentError } from 'commander';
 import { readProcessConfig } from '../config.ts';
 import { requireDatabaseAt } from '../connect-faults.ts';
 import { startEmbedded } from '../embedded/index.ts';
+import { databaseRoles, grantRoles, hasRoles, rolesSql } from '../database-roles.ts';
 import { migrationSets } from '../migrations.ts';
+import { requireMigrated } from './migrated.ts';
 
 export function migrateCommand(program: Command): void {
   const migrate = program.command('migrate').description('bring the database to the version of this program, or back');
@@ -11,7 +13,10 @@ export function migrateCommand(program: Command): void {
     .command('up', { isDefault: true })
     .description('apply every migration that waits')
     .action(() =>
-      withDatabase(async (url) => report('applied', await openMigrator({ url, sets: migrationSets }).up())),
+      withDatabase(async (url) => {
+        report('applied', await openMigrator({ url, sets: migrationSets }).up());
+        if (await hasRoles(url)) await grantRoles(url);
+      }),
     );
   migrate
     .command('down')
@@ -24,6 +29,17 @@ export function migrateCommand(program: Command): void {
     .command('status')
     .description('list the migrations and when each was applied')
     .action(() => withDatabase(async (url) => list(await openMigrator({ url, sets: migrationSets }).status())));
+  migrate
+    .command('roles')
+    .description('make the database roles of the processes, and grant each what it needs and no more')
+    .option('--print', 'print the SQL and do nothing')
+    .action(({ print }: { print?: true }) => (print ? console.log(rolesSql()) : withDatabase(grantAll)));
+}
+
+async function grantAll(url: string): Promise<void> {
+  await requireMigrated(url);
+  await grantRoles(url);
+  console.log(`granted ${Object.keys(databaseRoles).join(', ')}`);
 }
 
 /** The database that is named, or the embedded one of the data directory for the time of the command. */

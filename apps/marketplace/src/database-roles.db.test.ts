@@ -1,0 +1,92 @@
+import { type Database, openDatabase, sql } from '@fmhl/ops';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { actingAs, appendOnly, type DatabaseRole, databaseRoles, grantRoles } from './database-roles.ts';
+import { openTestWorld, type TestWorld } from './testing/world.ts';
+
+let world: TestWorld;
+const roles = Object.keys(databaseRoles) as DatabaseRole[];
+const closers: (() => Promise<unknown>)[] = [];
+
+beforeAll(async () => {
+  world = await openTestWorld();
+  await grantRoles(world.url);
+});
+afterAll(async () => {
+  for (const close of closers.toReversed()) await close();
+  await world.close();
+});
+
+function databaseOf(role: DatabaseRole): Database {
+  const db = openDatabase({ url: actingAs(world.url, role), poolSize: 1 });
+  closers.push(() => db.close());
+  return db;
+}
+
+async function rightsOn(table: string, role: DatabaseRole): Promise<string[]> {
+  const { rows } = await world.db.query<{ letter: string }>(sql`
+    select p.word as letter from unnest(array['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'REFERENCES', 'TRIGGER']) p(word)
+    where has_table_privilege(${role}, ${table}, p.word)`);
+  return rows.map(({ letter }) => letter);
+}
+
+describe('every process role', () => {
+  it.each(roles)('%s neither owns nor makes anything, and cannot log in', async (role) => {
+    const db = databaseOf(role);
+    const { rows } = await db.query(sql`
+      select rolsuper, rolcreaterole, rolcreatedb, rolcanlogin, rolreplication, rolbypassrls,
+             (select count(*) from pg_class where relowner = r.oid) as owns,
+             has_schema_privilege(current_user, 'public', 'create') or has_schema_privilege(current_user, 'ops', 'create')
+               or has_schema_privilege(current_user, 'identity', 'create') as creates
+      from pg_roles r where rolname = current_user`);
+    expect(Object.values(rows[0] ?? {}).every((value) => value === false || value === 0)).toBe(true);
+    await expect(db.query(sql`create table mine (n int)`)).rejects.toThrow('permission denied');
+    await expect(db.query(sql`alter table ops.audit_log disable trigger all`)).rejects.toThrow('must be owner');
+    await expect(db.query(sql`update ops.migration set checksum = 'x'`)).rejects.toThrow('permission denied');
+  });
+
+  it.each(appendOnly)('may not change a row of %s, or delete one', async (table) => {
+    for (const role of roles) {
+      const rights = await rightsOn(table, role);
+      for (const right of rights) expect(['SELECT', 'INSERT']).toContain(right);
+    }
+  });
+
+  it('has the rights of the table and no others, on every table there is', async () => {
+    const { rows } = await world.db.query<{ name: string }>(sql`
+      select format('%s.%s', schemaname, relname) as name from (
+        select schemaname, tablename as relname from pg_tables union all select schemaname, viewname from pg_views) t
+      where schemaname in ('public', 'ops', 'identity') order by 1`);
+    const words = { r: 'SELECT', a: 'INSERT', w: 'UPDATE', d: 'DELETE' };
+    for (const { name } of rows) {
+      for (const role of roles) {
+        const rights: Record<string, string> = databaseRoles[role];
+        const letters = rights[name] ?? rights[name.replace(/\.\w+$/, '.*')] ?? '?';
+        const kept = appendOnly.includes(name) ? 'wd' : name === 'ops.migration' ? 'awd' : '';
+        const expected = letters
+          .split('')
+          .filter((one) => !kept.includes(one))
+          .map((one) => words[one as keyof typeof words]);
+        expect([name, role, await rightsOn(name, role)]).toEqual([name, role, expected]);
+      }
+    }
+  });
+
+  it('names only tables that exist', async () => {
+    const named = roles.flatMap((role) => Object.keys(databaseRoles[role])).filter((name) => !name.endsWith('*'));
+    for (const name of [...named, ...appendOnly]) {
+      const { rows } = await world.db.query(sql`select to_regclass(${name}) is not null as there`);
+      expect([name, rows[0]?.there]).toEqual([name, true]);
+    }
+  });
+
+  it.each(['fmhl_worker', 'fmhl_relay'] as const)('%s does not get at who may sign in', async (role) => {
+    const db = databaseOf(role);
+    await expect(db.query(sql`select password_hash from identity.users`)).rejects.toThrow('permission denied');
+    await expect(db.query(sql`select token_sha256 from identity.session`)).rejects.toThrow('permission denied');
+  });
+
+  it('is granted the same a second time', async () => {
+    await Promise.all([grantRoles(world.url), world.db.query(sql`select 1`)]);
+    expect(await rightsOn('ops.audit_log', 'fmhl_api')).toEqual(['SELECT', 'INSERT']);
+  });
+});

@@ -1,0 +1,136 @@
+import { openDatabase, raw, sql } from '@fmhl/ops';
+
+/** r reads, a adds rows, w changes them (and locks them), d deletes. As PostgreSQL writes them. */
+export type Rights = '' | 'r' | 'ra' | 'rw' | 'raw' | 'rwd' | 'rawd';
+
+/**
+ * What each kind of process may do in the database, by table or view; `schema.*` is for those of a schema that are not named. The owner of
+ * the tables runs migrations and is no process role.
+ */
+export const databaseRoles = {
+  /** `fmhl up` and the commands: all roles in one. */
+  fmhl_app: { 'ops.*': 'rawd', 'public.*': 'rawd', 'identity.*': 'rawd' },
+  fmhl_api: { 'ops.*': 'rawd', 'public.*': 'raw', 'public.subscription_area': 'rawd', 'identity.*': 'rawd' },
+  fmhl_worker: {
+    'ops.*': 'rawd',
+    'public.*': 'r',
+    'public.email': 'raw',
+    'public.email_suppression': 'ra',
+    'public.lead': 'rw',
+    'public.account': 'rw',
+    'public.ledger_entry': 'ra',
+    'public.rotation': 'raw',
+    'public.distribution_run': 'raw',
+    'public.assignment': 'raw',
+    'public.subscription': 'rw',
+    'public.level': 'rw',
+    // A lock through a view asks for this right on the view.
+    'public.v_niche': 'rw',
+    'public.v_account': 'rw',
+    'public.v_subscription': 'rw',
+    'identity.*': '',
+  },
+  fmhl_relay: { 'ops.*': 'rawd', 'public.*': '', 'identity.*': '' },
+  fmhl_scheduler: {
+    'ops.*': 'rawd',
+    'public.*': 'r',
+    'public.lead': 'rw',
+    'public.email': 'raw',
+    'identity.*': '',
+    'identity.session': 'rwd',
+    'identity.login_failure': 'rwd',
+    'identity.user_token': 'rwd',
+    'identity.api_token': 'rwd',
+    'identity.passkey_challenge': 'rwd',
+  },
+} as const satisfies Record<string, Readonly<Record<string, Rights>>>;
+
+export type DatabaseRole = keyof typeof databaseRoles;
+
+/** Nobody but their owner changes or deletes a row of these: triggers refuse it, and so do these rights. */
+export const appendOnly = ['ops.audit_log', 'ops.audit_chain', 'public.ledger_entry', 'public.lead_consent'];
+
+/** Read by those who start, written by migrations. */
+export const readOnly = ['ops.migration'];
+
+const words = { r: 'select', a: 'insert', w: 'update', d: 'delete' } as const;
+
+/**
+ * SQL that makes the roles where they are missing and gives them exactly these rights on what there is now; run it again after each
+ * migration. The roles cannot log in: give each process a login that is a member of its role.
+ */
+export function rolesSql(): string {
+  const names = Object.keys(databaseRoles) as DatabaseRole[];
+  return [...names.map(makeRole), ...names.map(grantSchemas), ...names.map(grantTables)].join('\n');
+}
+
+function makeRole(role: DatabaseRole): string {
+  return `do $$ begin create role ${role} nologin; exception when duplicate_object or unique_violation then null; end $$;`;
+}
+
+function grantSchemas(role: DatabaseRole): string {
+  return `grant usage on schema public, ops, identity to ${role};
+grant usage, select on all sequences in schema public, ops, identity to ${role};`;
+}
+
+/** Takes all away first, so that what is granted is what stands here. */
+function grantTables(role: DatabaseRole): string {
+  const rights: Readonly<Record<string, Rights>> = databaseRoles[role];
+  const named = Object.entries(rights).toSorted(
+    ([one], [other]) => Number(other.endsWith('*')) - Number(one.endsWith('*')),
+  );
+  const kept = [
+    ...appendOnly.map((table) => [table, 'wd'] as const),
+    ...readOnly.map((table) => [table, 'awd'] as const),
+  ];
+  return [
+    `revoke all on all tables in schema public, ops, identity from ${role};`,
+    ...named.map(([table, letters]) => grantOn(table, letters, role)),
+    ...kept.map(([table, letters]) => `revoke ${wordsOf(letters)} on ${table} from ${role};`),
+  ].join('\n');
+}
+
+/** A table that is named gets its own rights in place of those of its schema. */
+function grantOn(table: string, letters: Rights, role: DatabaseRole): string {
+  const schema = /^(\w+)\.\*$/.exec(table)?.[1];
+  const on = schema === undefined ? table : `all tables in schema ${schema}`;
+  const fresh = schema === undefined ? `revoke all on ${table} from ${role};\n` : '';
+  return letters === ''
+    ? `revoke all on ${on} from ${role};`
+    : `${fresh}grant ${wordsOf(letters)} on ${on} to ${role};`;
+}
+
+function wordsOf(letters: string): string {
+  return letters
+    .split('')
+    .map((letter) => words[letter as keyof typeof words])
+    .join(', ');
+}
+
+/** Makes and grants the roles in the database of `url`, whose user owns the tables and may make roles. */
+export async function grantRoles(url: string): Promise<void> {
+  const db = openDatabase({ url, poolSize: 1 });
+  try {
+    await db.query(raw(rolesSql()));
+  } finally {
+    await db.close();
+  }
+}
+
+/** Whether the roles were made in the server of `url`. */
+export async function hasRoles(url: string): Promise<boolean> {
+  const db = openDatabase({ url, poolSize: 1 });
+  try {
+    const { rows } = await db.query(sql`select 1 from pg_roles where rolname = ${'fmhl_app' satisfies DatabaseRole}`);
+    return rows.length > 0;
+  } finally {
+    await db.close();
+  }
+}
+
+/** The same database, where each connection acts as the role from its start. */
+export function actingAs(url: string, role: DatabaseRole): string {
+  const acting = new URL(url);
+  acting.searchParams.set('options', `-c role=${role}`);
+  return acting.href;
+}
