@@ -43,9 +43,9 @@ function permissionTable(operations: readonly OperationRow[]): string {
 const inside: ReadonlySet<Permission> = new Set<Permission>(['dlq.reveal']);
 
 function operationTable(operations: readonly OperationRow[]): string {
-  const rows = operations.map(({ method, path, access = 'public', idempotency }) => [
+  const rows = operations.map(({ method, path, access = 'public', secondFactor, idempotency }) => [
     code(`${method} ${path}`),
-    `${accessText(access)}${idempotency === 'required' ? ' ‡' : ''}`,
+    `${accessText(access, secondFactor === 'fresh')}${idempotency === 'required' ? ' ‡' : ''}`,
     ...[undefined, ...roles].map((role) => dot(mayCall(access, role))),
   ]);
   return table(['operation', 'asks for', 'anybody', ...roles], rows);

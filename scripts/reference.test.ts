@@ -48,7 +48,8 @@ describe('the reference', () => {
     expect(rows.length).toBeGreaterThan(40);
     expect(
       rows.filter(
-        (row) => !/\| (everybody|whoever is signed in|permission `[a-z_.]+`( †)?|the API as OpenAPI 3.1) \|/.test(row),
+        (row) =>
+          !/\| (everybody|whoever is signed in( †)?|permission `[a-z_.]+`( †)?|the API as OpenAPI 3.1) \|/.test(row),
       ),
     ).toEqual([]);
   });

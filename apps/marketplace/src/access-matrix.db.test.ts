@@ -27,14 +27,14 @@ beforeAll(async () => {
 afterAll(() => product?.close());
 
 /** What the access checks have to say: a status and a code, or that they let the caller in. */
-function verdict({ access, acceptsPending }: Operation, { role, factor, kind, status }: Caller): string {
+function verdict({ access, acceptsPending, secondFactor }: Operation, { role, factor, kind, status }: Caller): string {
   if (access === 'public') return 'let in';
   if (status === 'disabled') return '401 token_invalid';
   if (kind === 'mfa_pending') return acceptsPending ? 'let in' : '401 mfa_challenge_required';
   if (!mayCall(access, role)) return '403 missing_permission';
-  if (access === 'signed_in' || access.secondFactor === undefined) return 'let in';
+  if (secondFactor === 'none') return 'let in';
   if (factor === 'missing') return '403 mfa_required';
-  return access.secondFactor === 'fresh' && factor === 'stale' ? '403 mfa_stale' : 'let in';
+  return secondFactor === 'fresh' && factor === 'stale' ? '403 mfa_stale' : 'let in';
 }
 
 const checks = new Set([

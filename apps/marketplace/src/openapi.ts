@@ -19,6 +19,7 @@ export const describeRoute: Transform = (input) => {
   const { schema, ...described } = transform(input);
   if (route.config === undefined || access === undefined) return { ...described, schema: { ...schema, hide: true } };
   const responses = { ...(schema.response as object), ...refusalsOf(input, route.config) };
+  const isFresh = route.config.freshSession === true || (typeof access === 'object' && access.secondFactor === 'fresh');
   const security = access === 'public' ? [] : [{ bearer: [] }];
   const header = idempotencyHeader(route.config);
   return {
@@ -28,7 +29,7 @@ export const describeRoute: Transform = (input) => {
       ...(header && { headers: header }),
       response: responses,
       security,
-      'x-access': accessText(access),
+      'x-access': accessText(access, isFresh),
     } as Described,
   };
 };

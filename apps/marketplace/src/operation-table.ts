@@ -11,6 +11,7 @@ export interface OperationRow {
   readonly access: Access | undefined;
   /** Also serves a session whose second factor is still to be shown. */
   readonly acceptsPending: boolean;
+  readonly secondFactor: 'none' | 'verified' | 'fresh';
   readonly idempotency: 'required' | 'accepted' | undefined;
   readonly summary: string;
 }
@@ -26,11 +27,13 @@ export function openOperationTable() {
 
 function rowsOf({ method, url, config, schema }: RouteOptions): OperationRow[] {
   const { summary = '' } = (schema ?? {}) as { summary?: string };
-  const { access, acceptsPending = false, idempotency } = config ?? {};
+  const { access, acceptsPending = false, freshSession, idempotency } = config ?? {};
+  const asked = typeof access === 'object' ? access.secondFactor : undefined;
+  const secondFactor = freshSession ? 'fresh' : (asked ?? 'none');
   return [method]
     .flat()
     .filter((one) => one !== 'HEAD' && one !== 'OPTIONS')
-    .map((one) => ({ method: one, path: url, access, acceptsPending, idempotency, summary }));
+    .map((one) => ({ method: one, path: url, access, acceptsPending, secondFactor, idempotency, summary }));
 }
 
 /** Whether a role may call a route, its second factor apart; without a role it is anybody. */
@@ -41,8 +44,8 @@ export function mayCall(access: Access, role: string | undefined): boolean {
 }
 
 /** What a route asks for, in words; † and ‡ are the marks of the reference. */
-export function accessText(access: Access): string {
+export function accessText(access: Access, isFresh: boolean): string {
   if (access === 'public') return 'everybody';
-  if (access === 'signed_in') return 'whoever is signed in';
-  return `permission \`${access.permission}\`${access.secondFactor === 'fresh' ? ' †' : ''}`;
+  const mark = isFresh ? ' †' : '';
+  return access === 'signed_in' ? `whoever is signed in${mark}` : `permission \`${access.permission}\`${mark}`;
 }

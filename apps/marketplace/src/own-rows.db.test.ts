@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { sql } from '@fmhl/ops';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { TestSignIn } from './testing/auth.ts';
@@ -38,10 +39,29 @@ async function makeOwner(): Promise<Owner> {
   const lead = await make.lead({ nicheId: market.nicheId });
   const assignments = await makeAssignments(db, lead.id, product.world);
   const ids = {
+    ...(await accountThings(signedIn)),
     'provider/subscriptions': subscription.id,
     'provider/inbox': present(assignments.get(providerId)),
   };
   return { ...signedIn, providerId, ids };
+}
+
+/** What belongs to a user rather than to a provider. The session is another than that of the calls, which would end them. */
+async function accountThings({ userId }: TestSignIn): Promise<Record<string, string>> {
+  const secret = randomBytes(32);
+  const { rows } = await product.world.db.query<{ session: string; token: string; passkey: string }>(sql`
+    with session as (
+      insert into identity.session (user_id, token_sha256, idle_expires_at, expires_at)
+      values (${userId}, ${secret}, now() + interval '1 hour', now() + interval '1 hour') returning id),
+    token as (
+      insert into identity.api_token (user_id, name, token_sha256, scopes, expires_at)
+      values (${userId}, 'of the till', ${secret}, '{portal.use}', now() + interval '1 hour') returning id),
+    passkey as (
+      insert into identity.passkey (user_id, credential_id, public_key, sign_count, name)
+      values (${userId}, ${secret.toString('hex')}, ${secret}, 0, 'phone') returning id)
+    select session.id as session, token.id as token, passkey.id as passkey from session, token, passkey`);
+  const { session, token, passkey } = present(rows[0]);
+  return { 'auth/sessions': session, 'auth/tokens': token, 'auth/passkeys': passkey };
 }
 
 /** What has to be said besides the id, so that the route gets as far as looking for it. */
@@ -70,7 +90,7 @@ async function ask(operation: Operation, id: string, { headers }: TestSignIn) {
     headers,
     ...(body && { payload: body }),
   });
-  const { correlation_id: _, ...told } = answer.json<Record<string, unknown>>();
+  const { correlation_id: _, ...told } = JSON.parse(answer.body || '{}') as Record<string, unknown>;
   return { status: answer.statusCode, told };
 }
 
@@ -81,7 +101,9 @@ async function belongings({ providerId, userId }: Owner) {
            (select json_agg(m order by m.assignment_id) from inbox_mark m join assignment a on a.id = m.assignment_id
             where a.provider_id = ${providerId}) as marks,
            (select row_to_json(p) from provider p where id = ${providerId}) as provider,
-           (select json_agg(s.revoked_at order by s.id) from identity.session s where user_id = ${userId}) as sessions`);
+           (select json_agg(s.revoked_at order by s.id) from identity.session s where user_id = ${userId}) as sessions,
+           (select json_agg(t.revoked_at order by t.id) from identity.api_token t where user_id = ${userId}) as tokens,
+           (select count(*) from identity.passkey where user_id = ${userId}) as passkeys`);
   return rows[0];
 }
 

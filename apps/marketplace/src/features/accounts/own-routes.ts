@@ -8,7 +8,7 @@ import { currentSession } from '../auth/index.ts';
 import { type ApiTokenRow, listApiTokens } from './api-token-queries.ts';
 import { addApiToken, endApiToken } from './api-tokens.ts';
 import { apiToken, createdToken, createTokenRequest, idParams, ownSession } from './contract.ts';
-import { freshSession } from './fresh-factor.ts';
+import { forFreshSessions } from './fresh-factor.ts';
 import { endSession, listSessions, type OwnSessionRow } from './own-sessions.ts';
 
 export interface OwnDeps {
@@ -66,16 +66,15 @@ export function tokenRoutes(app: FastifyInstance, { db, now }: OwnDeps): void {
     },
   });
   routes.route({
+    ...forFreshSessions({ now }),
     method: 'POST',
     url: '/auth/tokens',
-    config,
     schema: {
       tags,
       summary: 'Make an API token, shown once; needs a second factor of the last 15 minutes',
       body: createTokenRequest,
       response: { 201: createdToken },
     },
-    preValidation: freshSession({ now }),
     handler: async (request, reply) => {
       const { name, scopes, expires_in_days: expiresInDays } = request.body;
       const permissions = request.authorization?.permissions ?? new Set<string>();

@@ -5,7 +5,7 @@ import { credentialOptions } from '../../passkey-credential.ts';
 import { clientOf, currentSession, loginResponse, setSessionCookie } from '../auth/index.ts';
 import { passkeyRequest, type PasskeyRow, passkeysOf } from '../second-factor/index.ts';
 import { addPasskeyRequest, idParams, passkey, passkeyList, passkeyLoginRequest } from './contract.ts';
-import { freshSession } from './fresh-factor.ts';
+import { forFreshSessions } from './fresh-factor.ts';
 import { beginPasskey, finishPasskey, type OwnPasskeyDeps, removePasskey, signInByPasskey } from './own-passkeys.ts';
 
 const tags = ['auth'];
@@ -31,16 +31,15 @@ function listRoutes(app: FastifyInstance, deps: OwnPasskeyDeps): void {
     },
   });
   routes.route({
+    ...forFreshSessions(deps),
     method: 'DELETE',
     url: '/auth/passkeys/:id',
-    config,
     schema: {
       tags,
       summary: 'Remove one of the own passkeys; needs a second factor of the last 15 minutes',
       params: idParams,
       response: { 204: z.null() },
     },
-    preValidation: freshSession(deps),
     handler: async (request, reply) => {
       await removePasskey(currentSession(request), request.params.id, deps);
       return reply.code(204).send(null);
