@@ -98,16 +98,20 @@ function openAuthServer(
   };
   const authorizer = { db: world.db, now, publicUrl, authorizeToken: async () => undefined };
   const answer = async () => ({ done: true });
+  const routes = async (server: FastifyInstance) => {
+    authRoutes(server, { db: world.db, log: world.log, passwords, now, ...given });
+    server.get('/staff', { config: { access: staff('lead.read') } }, answer);
+    server.get('/staff/fresh', { config: { access: staff('money.write', 'fresh') } }, answer);
+  };
   return openTestServer(world.log, {
-    routes: (server) => {
-      authRoutes(server, { db: world.db, log: world.log, passwords, now, ...given });
-      server.get('/staff', { config: { access: staff('lead.read') } }, answer);
-      server.get('/staff/fresh', { config: { access: staff('money.write', 'fresh') } }, answer);
-    },
+    routes: (server) => void server.register(routes, { prefix }),
     authorize: openAuthorizer(authorizer),
     now,
   });
 }
+
+/** Where clients expect the routes. */
+const prefix = '/api/v1';
 
 function asking(app: FastifyInstance): Pick<AuthStage, 'post' | 'get'> {
   const read = ({ statusCode: status, body: text, headers }: Awaited<ReturnType<typeof app.inject>>): Answer => {
@@ -116,11 +120,12 @@ function asking(app: FastifyInstance): Pick<AuthStage, 'post' | 'get'> {
   };
   const carrying = (token: string | undefined) => (token === undefined ? {} : { authorization: `Bearer ${token}` });
   return {
-    async post(url, payload, { token, ip = '192.0.2.1' } = {}) {
-      const request = { method: 'POST', url, headers: carrying(token), remoteAddress: ip } as const;
+    async post(path, payload, { token, ip = '192.0.2.1' } = {}) {
+      const request = { method: 'POST', url: `${prefix}${path}`, headers: carrying(token), remoteAddress: ip } as const;
       return read(await app.inject({ ...request, ...(payload && { payload }) }));
     },
-    get: async (url, token) => read(await app.inject({ method: 'GET', url, headers: carrying(token) })),
+    get: async (path, token) =>
+      read(await app.inject({ method: 'GET', url: `${prefix}${path}`, headers: carrying(token) })),
   };
 }
 
