@@ -21,7 +21,8 @@ const intro = `Bodies, answers and every field: \`/docs\` of a running product, 
 
 A caller signs in with \`POST /api/v1/auth/login\` and sends the token as \`Authorization: Bearer …\`; browsers may use the cookie that comes with it.
 Access names the permission a caller needs. † asks besides for a second factor of the last 15 minutes. Who has one gets a
-token for \`POST /api/v1/auth/mfa/challenge\` first; staff without one can only enrol it. The permissions of each role are in [permissions.md](permissions.md).
+token for \`POST /api/v1/auth/mfa/challenge\` first; staff without one can only enrol it. A passkey is both at once.
+Machines send an API token (\`fmhl_…\`) of \`POST /api/v1/auth/tokens\` in the same header: it may do what its scopes name, and nothing marked †. The permissions of each role are in [permissions.md](permissions.md).
 
 Every answer carries \`x-correlation-id\`. A write takes an \`Idempotency-Key\` of 8–64 of \`A–Z a–z 0–9 _ -\` where its operation runs once per
 key; a repeat gets the first answer with \`Idempotency-Replayed: true\`. Errors have one shape: see [errors.md](errors.md).

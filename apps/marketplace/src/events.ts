@@ -38,6 +38,12 @@ export const events = {
     meaning: 'A password was chosen by a mailed link; all sessions ended.',
     payload: ['user_id'],
   },
+  'user.mfa_changed': {
+    stream: 'identity',
+    aggregate: 'user',
+    meaning: 'A second factor was added to an account, or taken away.',
+    payload: ['user_id', 'enabled'],
+  },
   'user.disabled': {
     stream: 'identity',
     aggregate: 'user',

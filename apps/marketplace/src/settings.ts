@@ -180,10 +180,10 @@ export const settings = {
   },
   operationsToken: {
     env: 'FMHL_TOKEN',
-    schema: text('a token').regex(/^[\w-]{43}$/, 'a token as sign-in answers it'),
+    schema: text('a token').regex(/^(fmhl_)?[\w-]{43}$/, 'a token as sign-in answers it, or an API token'),
     defaultMeaning: 'that of `fmhl login`',
     secret: true,
-    describe: 'Token of the person who gives operations commands to FMHL_URL.',
+    describe: 'Token of the person, or API token of the machine, that gives operations commands to FMHL_URL.',
   },
   noColour: {
     env: 'NO_COLOR',

@@ -25,7 +25,7 @@ export const opsErrors = {
   idempotency_key_required: { status: 400, meaning: 'This write needs an `Idempotency-Key` header.' },
   no_session: { status: 401, meaning: 'No session or token was sent.' },
   session_expired: { status: 401, meaning: 'The session has ended; sign in again.' },
-  token_invalid: { status: 401, meaning: 'The token is unknown, revoked or malformed.' },
+  token_invalid: { status: 401, meaning: 'The token is unknown, revoked or malformed; 400 for that of a mailed link.' },
   missing_permission: { status: 403, meaning: 'The actor lacks the permission that `details` names.' },
   mfa_required: { status: 403, meaning: 'The session has not passed its second factor.' },
   mfa_stale: { status: 403, meaning: 'The second factor is older than 15 minutes.' },

@@ -1,4 +1,4 @@
-import { audit, type Database, freshForMs, type Tx } from '@fmhl/ops';
+import { audit, type Database, freshForMs } from '@fmhl/ops';
 import { refuse } from '../../errors.ts';
 import type { Log } from '../../log.ts';
 import type { RegisteredCredential, ShownCredential } from '../../passkey-credential.ts';
@@ -7,6 +7,7 @@ import {
   type OpenedSession,
   openSession,
   publicUser,
+  recordFactorChange,
   recordSignIn,
   revokeUserSessions,
   type SessionRow,
@@ -51,7 +52,7 @@ export async function finishPasskey(
     const added = await addPasskey(tx, { userId: session.user_id, name, credential, now: now() }, deps);
     if (!added) return undefined;
     if (factors.length === 0) await revokeUserSessions(tx, session.user_id, { now: now(), except: session.id });
-    await record(tx, session, 'auth.second_factor_enrolled', added.id);
+    await recordFactorChange(tx, session, { enabled: true, method: 'passkey', passkeyId: added.id });
     return added;
   });
   if (row) return row;
@@ -63,7 +64,7 @@ export async function finishPasskey(
 export async function removePasskey(session: SessionRow, id: string, { db }: OwnPasskeyDeps): Promise<void> {
   await db.transaction(async (tx) => {
     if (!(await deletePasskey(tx, { id, userId: session.user_id }))) throw refuse('not_found');
-    await record(tx, session, 'auth.second_factor_disabled', id);
+    await recordFactorChange(tx, session, { enabled: false, method: 'passkey', passkeyId: id });
   });
 }
 
@@ -74,17 +75,6 @@ async function requireKnownFactor({ user_id, mfa_at }: SessionRow, { db, now }: 
   if (!mfa_at) throw refuse('mfa_required');
   if (now().getTime() - mfa_at.getTime() > freshForMs) throw refuse('mfa_stale');
   return factors;
-}
-
-async function record(
-  tx: Tx,
-  { user_id: id, display_name: name }: SessionRow,
-  action: 'auth.second_factor_enrolled' | 'auth.second_factor_disabled',
-  passkeyId: string,
-): Promise<void> {
-  const actor = { id, name, via: 'http' } as const;
-  const details = { method: 'passkey', passkey_id: passkeyId };
-  await audit(tx, { actor, action, targetType: 'user', targetId: id, details });
 }
 
 /** Opens a full session for the owner of a passkey, which is both factors at once. Refuses `passkey_refused`. */

@@ -3,11 +3,11 @@ import { normaliseEmail } from '../../email-address.ts';
 import { refuse } from '../../errors.ts';
 import type { Keys } from '../../keys.ts';
 import type { Log } from '../../log.ts';
-import { hashChosenPassword, type Passwords, revokeUserSessions } from '../auth/index.ts';
+import { hashChosenPassword, type Passwords, raiseUserVersion, revokeUserSessions } from '../auth/index.ts';
 import { queueMail } from '../email/index.ts';
 import { readMailedToken, unknownToken } from './mailed-token.ts';
 import { tellTokenIssued, tellUser } from './user-events.ts';
-import { activeUserByEmail, raiseVersion, setPassword } from './user-queries.ts';
+import { activeUserByEmail, setPassword } from './user-queries.ts';
 import { insertUserToken, ownerOfToken, type TokenOwner, useUserToken } from './user-token-queries.ts';
 import { type ActivateProvider, selfOf, settleVerified } from './verify-email.ts';
 
@@ -39,7 +39,7 @@ export async function mailReset(
     dedupeKey: `reset_password:${tokenId}`,
     related: { type: 'user', id: userId },
   });
-  await tellTokenIssued(tx, { userId, version: await raiseVersion(tx, userId), tokenId, purpose });
+  await tellTokenIssued(tx, { userId, version: await raiseUserVersion(tx, userId), tokenId, purpose });
 }
 
 /** The same for an address, if it is that of a user who may sign in; to the caller it looks the same if not. */

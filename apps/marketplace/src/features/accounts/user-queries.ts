@@ -72,13 +72,6 @@ export async function setStatus(tx: Queryable, id: string, status: 'active' | 'd
   return rows[0]?.version ?? 0;
 }
 
-/** Raises the version of a user, for an event about them, and answers it. */
-export async function raiseVersion(tx: Queryable, id: string): Promise<number> {
-  const { rows } = await tx.query<{ version: number }>(sql`
-    update identity.users set version = version + 1, updated_at = clock_timestamp() where id = ${id} returning version`);
-  return rows[0]?.version ?? 0;
-}
-
 /** Notes that the address is theirs. Undefined when that was known. */
 export async function markVerified(tx: Queryable, id: string, now: Date): Promise<number | undefined> {
   const { rows } = await tx.query<{ version: number }>(sql`

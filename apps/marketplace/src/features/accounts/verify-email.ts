@@ -1,10 +1,11 @@
 import { type Actor, audit, type Tx } from '@fmhl/ops';
 import { refuse } from '../../errors.ts';
 import type { Keys } from '../../keys.ts';
+import { raiseUserVersion } from '../auth/index.ts';
 import { queueMail } from '../email/index.ts';
 import { readMailedToken, unknownToken } from './mailed-token.ts';
 import { tellTokenIssued, tellUser } from './user-events.ts';
-import { markVerified, raiseVersion, userById } from './user-queries.ts';
+import { markVerified, userById } from './user-queries.ts';
 import { insertUserToken, ownerOfToken, type TokenOwner, useUserToken } from './user-token-queries.ts';
 
 /** Makes the waiting provider of a user active. The composition gives it, as providers belong to a feature beside this one. */
@@ -28,7 +29,7 @@ export async function mailVerification(
     dedupeKey: `verify_email:${tokenId}`,
     related: { type: 'user', id: userId },
   });
-  await tellTokenIssued(tx, { userId, version: await raiseVersion(tx, userId), tokenId, purpose });
+  await tellTokenIssued(tx, { userId, version: await raiseUserVersion(tx, userId), tokenId, purpose });
 }
 
 /** Mails a link once more to a user whose address is not verified. */

@@ -1,8 +1,9 @@
-import { audit, freshForMs, type Tx } from '@fmhl/ops';
+import { freshForMs, type Tx } from '@fmhl/ops';
 import { refuse } from '../../errors.ts';
 import { confirmTotp, enrolTotp, factorsOf, makeRecoveryCodes, removeSecondFactor } from '../second-factor/index.ts';
-import { auditRecoveryCode, type ChallengeDeps, entryOf, methodShown, withCodeAttempt } from './challenge.ts';
+import { auditRecoveryCode, type ChallengeDeps, methodShown, withCodeAttempt } from './challenge.ts';
 import type { DisableRequest } from './contract.ts';
+import { recordFactorChange } from './factor-change.ts';
 import { isHashable } from './password-rules.ts';
 import type { Passwords } from './passwords.ts';
 import { forgetSecondFactor, passwordHashOf, type SessionRow } from './queries.ts';
@@ -46,7 +47,7 @@ export async function verifyEnrolment(
     const user = { id: userId, role: session.role };
     const draft = { ...client, kind: 'full', mfaAt: at, now: at, expiresAt: session.expires_at } as const;
     const opened = await openSession(tx, user, draft);
-    await auditFactor(tx, session, 'auth.second_factor_enrolled');
+    await recordFactorChange(tx, session, { enabled: true, method: 'totp' });
     return { right: true, outcome: { ...opened, recoveryCodes } };
   });
 }
@@ -72,15 +73,7 @@ export async function disable(
     await removeSecondFactor(tx, userId);
     await forgetSecondFactor(tx, session.id);
     await revokeUserSessions(tx, userId, { now: deps.now(), except: session.id });
-    await auditFactor(tx, session, 'auth.second_factor_disabled');
+    await recordFactorChange(tx, session, { enabled: false, method: 'totp' });
     return { right: true, outcome: undefined };
   });
-}
-
-async function auditFactor(
-  tx: Tx,
-  session: SessionRow,
-  action: 'auth.second_factor_enrolled' | 'auth.second_factor_disabled',
-): Promise<void> {
-  await audit(tx, { ...entryOf(session), action, details: { method: 'totp' } });
 }

@@ -1,11 +1,11 @@
 export { openAuthorizer } from './authorizer.ts';
 export { openPasswords, type Passwords } from './passwords.ts';
 export { enrolResponse, loginResponse, type Role, sessionResponse, verifyResponse } from './contract.ts';
+export { recordFactorChange } from './factor-change.ts';
 export { publicUser, recordSignIn } from './login.ts';
 export { removeOldSignIns } from './retention.ts';
 export { authRoutes } from './routes.ts';
-export type { SessionRow } from './queries.ts';
-export { sessionCookie, writeCookie } from './session-cookie.ts';
+export { raiseUserVersion, type SessionRow } from './queries.ts';
 export {
   type Client,
   clientOf,

@@ -75,6 +75,13 @@ export async function insertSession(tx: Queryable, session: NewSession): Promise
             ${session.userAgent}, ${session.now}, ${session.idleExpiresAt}, ${session.expiresAt})`);
 }
 
+/** Raises the version of a user, for an event about them, and answers it. */
+export async function raiseUserVersion(tx: Queryable, id: string): Promise<number> {
+  const { rows } = await tx.query<{ version: number }>(sql`
+    update identity.users set version = version + 1, updated_at = clock_timestamp() where id = ${id} returning version`);
+  return rows[0]?.version ?? 0;
+}
+
 /** Notes that a user has signed in. */
 export async function noteSignIn(tx: Queryable, userId: string, now: Date): Promise<void> {
   await tx.query(sql`update identity.users set last_login_at = ${now} where id = ${userId}`);

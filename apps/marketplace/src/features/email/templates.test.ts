@@ -17,6 +17,7 @@ const samples: { [Name in TemplateName]: VariablesOf<Name> } = {
   verify_email: { token_id: id },
   reset_password: { token_id: id, hours: 1, is_new: false },
   password_changed: {},
+  mfa_changed: { enabled: false, method: 'passkey' },
   new_lead: { assignment_id: id, niche_name: 'Roofing & <Gutters>', level_name: 'Select', price_cents: 2800 },
   deposit_receipt: { payment_id: id, amount_cents: 10_000, balance_after_cents: 123_456 },
   low_balance: { balance_cents: 1250, threshold_cents: 5000 },

@@ -121,6 +121,22 @@ const password_changed = template({
   }),
 });
 
+const mfa_changed = template({
+  version: 1,
+  variables: z.strictObject({ enabled: z.boolean(), method: z.enum(['totp', 'passkey']) }),
+  write: ({ enabled, method }, { publicUrl }) => {
+    const what = method === 'passkey' ? 'A passkey' : 'An authenticator app';
+    return {
+      subject: `${what} was ${enabled ? 'added to' : 'removed from'} your account`,
+      paragraphs: [
+        `${what} was ${enabled ? 'added to' : 'removed from'} the second factors of your account.`,
+        'If it was not you, choose another password at once, and tell us.',
+      ],
+      link: { label: 'Sign in', url: `${publicUrl}/` },
+    };
+  },
+});
+
 const new_lead = template({
   version: 1,
   variables: z.strictObject({
@@ -199,6 +215,7 @@ export const templates = {
   verify_email,
   reset_password,
   password_changed,
+  mfa_changed,
   new_lead,
   deposit_receipt,
   low_balance,

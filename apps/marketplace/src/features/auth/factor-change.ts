@@ -1,0 +1,34 @@
+import { randomUUID } from 'node:crypto';
+import { appendEvents, audit, type Tx } from '@fmhl/ops';
+import { queueMail } from '../email/index.ts';
+import { raiseUserVersion, type SessionRow } from './queries.ts';
+
+export interface FactorChange {
+  /** Whether it was added, or taken away. */
+  readonly enabled: boolean;
+  readonly method: 'totp' | 'passkey';
+  /** Which passkey. */
+  readonly passkeyId?: string;
+}
+
+/** Writes down that a second factor was added or taken away, tells it as an event, and tells the owner by mail, who may not have done it. */
+export async function recordFactorChange(tx: Tx, session: SessionRow, change: FactorChange): Promise<void> {
+  const { user_id: id, display_name: name, email: to } = session;
+  const { enabled, method, passkeyId } = change;
+  const action = enabled ? 'auth.second_factor_enrolled' : 'auth.second_factor_disabled';
+  const details = { method, ...(passkeyId !== undefined && { passkey_id: passkeyId }) };
+  await audit(tx, { actor: { id, name, via: 'http' }, action, targetType: 'user', targetId: id, details });
+  await appendEvents(tx, [
+    {
+      stream: 'identity',
+      type: 'user.mfa_changed',
+      aggregateType: 'user',
+      aggregateId: id,
+      aggregateVersion: await raiseUserVersion(tx, id),
+      payload: { user_id: id, enabled },
+    },
+  ]);
+  const related = { type: 'user', id };
+  const variables = { enabled, method };
+  await queueMail(tx, { template: 'mfa_changed', variables, to, dedupeKey: `mfa_changed:${randomUUID()}`, related });
+}
