@@ -66,7 +66,10 @@ function faultsOf({ taken, file }: { taken: number; file: string }): Fault[] {
   ];
 }
 
-/** Wrong settings end with code 1 and one line for each, which names it and shows no password. */
+/** A command that is no command ends with 2, one that cannot do its work with 1. */
+const codeFor = ({ complaint: [first = ''] }: Fault): number => (first.startsWith('error:') ? 2 : 1);
+
+/** Wrong settings end with their code and one line for each, which names it and shows no password. */
 export async function wrongSettings({
   directory,
   say,
@@ -81,7 +84,7 @@ export async function wrongSettings({
   for (const fault of faultsOf({ taken, file })) {
     const base = { PORT: '0', METRICS_PORT: '0', DATA_DIR: join(directory, 'faults') };
     const { code, err } = await runToEnd([...fmhl, ...fault.arguments], { ...base, ...fault.settings });
-    if (code !== 1 || !complains(err, fault.complaint)) {
+    if (code !== codeFor(fault) || !complains(err, fault.complaint)) {
       wrong.push(`${fault.arguments.join(' ')} ${JSON.stringify(fault.settings)}: code ${code}, ${err}`);
     }
   }

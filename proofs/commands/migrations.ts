@@ -71,7 +71,8 @@ async function fill(db: Database, settings: Record<string, string>): Promise<str
   await product.says('fmhl is ready at');
   const [, email = '', password = ''] = /Provider +(\S+) +password (\S+)/.exec(product.err) ?? [];
   const stranger = openApiClient(`http://127.0.0.1:${port}`);
-  await stranger.signIn(email, 'not-the-password').catch(() => {});
+  // A sign-in would forgive the failures of its own account.
+  await stranger.signIn('nobody@example.com', 'not-the-password').catch(() => {});
   const app = openAuthenticator();
   await enrol(await stranger.signIn(email, password), app);
   const provider = await stranger.signIn(email, password, app);
@@ -90,8 +91,23 @@ async function fill(db: Database, settings: Record<string, string>): Promise<str
   await db.query(
     sql`insert into ops.job_outbox (run_key, queue, envelope) select run_key, queue, '{}' from ops.job_run on conflict do nothing`,
   );
+  await fillAccounts(db);
   await fillDeadLetters(db);
   return emptyTables(db);
+}
+
+/** What people have of their own beside a password: a mailed link, a token for a machine, a passkey. */
+async function fillAccounts(db: Database): Promise<void> {
+  await db.query(sql`
+    insert into identity.user_token (user_id, purpose, expires_at) select id, 'reset_password', now() from identity.users limit 1`);
+  await db.query(sql`
+    insert into identity.api_token (user_id, name, token_sha256, scopes, expires_at)
+    select id, 'proof', sha256('proof'), '{portal.use}', now() from identity.users limit 1`);
+  await db.query(sql`
+    insert into identity.passkey (user_id, credential_id, public_key, sign_count, name)
+    select id, 'credential-of-the-proof', 'key', 0, 'proof' from identity.users limit 1`);
+  await db.query(sql`
+    insert into identity.passkey_challenge (challenge, purpose, expires_at) values ('proof', 'sign_in', now())`);
 }
 
 /** A letter with all that can hang on one, and what people decided. */
