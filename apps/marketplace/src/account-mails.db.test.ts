@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { Script } from 'node:vm';
 import { type JobHandler, sql } from '@fmhl/ops';
 import type { FastifyInstance } from 'fastify';
-import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, it, vi } from 'vitest';
 import { type App, openApp } from './app.ts';
 import { readConfig } from './config.ts';
 import { type Mailbox, startMailbox } from './embedded/mailbox.ts';
@@ -116,4 +116,17 @@ describe('a provider who registers', () => {
     expect((await post('/auth/login', { email, password })).json().code).toBe('invalid_credentials');
     expect((await post('/auth/login', { email, password: chosen.password })).statusCode).toBe(200);
   });
+});
+
+it('the sweeper removes what has ended', async () => {
+  await world.db.query(sql`
+    insert into identity.passkey_challenge (challenge, purpose, expires_at)
+    values ('old', 'sign_in', now() - interval '1 s'), ('young', 'sign_in', now() + interval '1 hour')`);
+  const sweeper = app.sweeper();
+  await sweeper.start();
+  await vi.waitFor(async () => {
+    const { rows } = await world.db.query(sql`select challenge from identity.passkey_challenge`);
+    expect(rows).toEqual([{ challenge: 'young' }]);
+  }, 10_000);
+  await sweeper.stop();
 });

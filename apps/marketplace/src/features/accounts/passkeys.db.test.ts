@@ -87,6 +87,24 @@ describe('a passkey', () => {
     expect((await stage.ask('GET', '/auth/sessions', pending)).status).toBe(401);
   });
 
+  it('makes the second factor of a session fresh again', async () => {
+    const who = await stage.signIn();
+    const { key } = await enrolled(who);
+    stage.wait(16);
+    expect((await stage.ask('GET', '/staff/fresh', who)).verdict).toBe('mfa_stale');
+    const passkey = key.get(await signInOptions());
+    const renewed = await stage.ask('POST', '/auth/mfa/challenge', who, { passkey });
+    expect((await stage.ask('GET', '/staff/fresh', bearer(renewed.body.token))).status).toBe(200);
+    expect((await stage.ask('GET', '/staff', who)).verdict).toBe('session_expired');
+  });
+
+  it('tells its owner by mail when it comes and goes', async () => {
+    const who = await stage.signIn({ role: 'viewer' });
+    const { id } = await enrolled(who);
+    await stage.ask('DELETE', `/auth/passkeys/${id}`, who);
+    expect(await stage.mailsTo(who.email)).toEqual(['mfa_changed', 'mfa_changed']);
+  });
+
   it('is added and removed by who has shown a second factor of late, if there is one', async () => {
     const who = await stage.signIn({ role: 'viewer' });
     const { id } = await enrolled(who);
