@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander';
 import { ConfigError } from './config.ts';
 import { endWith } from './commands/end.ts';
+import { keysCommand } from './commands/keys.ts';
 import { loginCommand } from './commands/login.ts';
 import { migrateCommand } from './commands/migrate.ts';
 import { operationCommands } from './commands/operations.ts';
@@ -23,6 +24,7 @@ migrateCommand(program);
 userCommand(program);
 loginCommand(program);
 totpCommand(program);
+keysCommand(program);
 operationCommands(program);
 
 try {

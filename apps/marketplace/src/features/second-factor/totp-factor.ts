@@ -4,7 +4,7 @@ import type { Keys } from '../../keys.ts';
 import { deleteTotpSecret, lockTotpSecret, putTotpSecret, resealTotpSecret, takeStep } from './queries.ts';
 import { createTotpSecret, otpauthUrl, totpStep } from './totp.ts';
 
-const purpose = 'totp-secret';
+export const purpose = 'totp-secret';
 
 /** Makes a secret that counts once {@link confirmTotp} has seen a code of it. Refuses `already_enrolled`. */
 export async function enrolTotp(
