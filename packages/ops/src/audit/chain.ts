@@ -1,4 +1,4 @@
-import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
+import { createHmac, hash, timingSafeEqual } from 'node:crypto';
 
 /** A secret of the host under which links are sealed. */
 export interface AuditKey {
@@ -30,7 +30,7 @@ export const beforeFirst: Buffer = Buffer.alloc(32);
 
 /** The hash of a row as the `n`th: it covers the row, its place, and by `previous` every row before it. */
 export function linkHash(previous: Buffer, n: number, row: LoggedRow): Buffer {
-  return createHash('sha256').update(previous).update(`${n}\n`).update(contentOf(row)).digest();
+  return hash('sha256', `${previous.toString('hex')}\n${n}\n${contentOf(row)}`, 'buffer');
 }
 
 /** One text for each content: a list, so that no value can pass for a part of its neighbour. */
@@ -41,8 +41,8 @@ function contentOf(row: LoggedRow): string {
 }
 
 /** What nobody without the key can make of a hash. */
-export function sealOf({ key }: AuditKey, hash: Buffer): Buffer {
-  return createHmac('sha256', key).update(hash).digest();
+export function sealOf({ key }: AuditKey, link: Buffer): Buffer {
+  return createHmac('sha256', key).update(link).digest();
 }
 
 export type SealVerdict = 'valid' | 'invalid' | 'absent' | 'unknown_key';
@@ -50,11 +50,11 @@ export type SealVerdict = 'valid' | 'invalid' | 'absent' | 'unknown_key';
 /** Judges the seal of a link by the keys at hand. */
 export function judgeSeal(
   keys: readonly AuditKey[],
-  { hash, seal, key_id }: { hash: Buffer; seal: Buffer | null; key_id: string | null },
+  { hash: link, seal, key_id }: { hash: Buffer; seal: Buffer | null; key_id: string | null },
 ): SealVerdict {
   if (seal === null || key_id === null) return 'absent';
   const key = keys.find(({ id }) => id === key_id);
   if (!key) return 'unknown_key';
-  const expected = sealOf(key, hash);
+  const expected = sealOf(key, link);
   return seal.length === expected.length && timingSafeEqual(seal, expected) ? 'valid' : 'invalid';
 }

@@ -2,9 +2,18 @@ import type { Lease } from '../leases/index.ts';
 import type { Logger } from '../logging/index.ts';
 import { type Loop, repeating } from '../loops/index.ts';
 import type { Metrics } from '../metrics/index.ts';
-import type { Database } from '../postgres/index.ts';
+import type { Database, Tx } from '../postgres/index.ts';
 import { type AuditKey, beforeFirst, judgeSeal, linkHash, type LoggedRow, sealOf } from './chain.ts';
-import { insertLinks, isAnyPending, type Link, lockChain, readHash, readHead, readPending } from './queries.ts';
+import {
+  insertLinks,
+  isAnyPending,
+  type Link,
+  lockChain,
+  type PendingRow,
+  readHash,
+  readHead,
+  readPending,
+} from './queries.ts';
 
 const batchSize = 1_000;
 
@@ -29,21 +38,25 @@ export async function linkOnce({ db, keys }: LinkDeps): Promise<{ linked: number
     await lockChain(tx);
     const head = await readHead(tx);
     demandOwnHead(head, keys);
-    const pending = await readPending(tx, batchSize);
-    const links = linksOf(
-      pending.filter(({ is_linked }) => !is_linked),
-      head,
-      keys[0],
-    );
-    if (pending.length > 0)
-      await insertLinks(
-        tx,
-        links,
-        pending.map(({ seq }) => seq),
-      );
+    const { rows, more } = await nextPending(tx);
+    const unlinked = rows.filter(({ is_linked }) => !is_linked);
+    const links = linksOf(unlinked, head, keys[0]);
+    const settled = rows.map(({ seq }) => seq);
+    if (settled.length > 0) await insertLinks(tx, links, settled);
     const last = links.at(-1) ?? head;
-    return { linked: links.length, more: pending.length === batchSize, ...(last && { head: last }) };
+    return { linked: links.length, more, ...(last && { head: last }) };
   });
+}
+
+/** Passes over what waits without being there: that stays, as the trace of a deletion, and holds up nobody. */
+async function nextPending(tx: Tx): Promise<{ rows: PendingRow[]; more: boolean }> {
+  for (let after = 0; ; ) {
+    const page = await readPending(tx, after, batchSize);
+    const rows = page.filter(({ is_logged }) => is_logged);
+    const more = page.length === batchSize;
+    if (rows.length > 0 || !more) return { rows, more };
+    after = page.at(-1)?.seq ?? after;
+  }
 }
 
 /** A host goes on from what it sealed itself; one without a key, from what nobody has sealed. */

@@ -38,12 +38,17 @@ export async function isAnyPending(db: Queryable): Promise<boolean> {
   return rows[0]?.any === true;
 }
 
-/** Committed rows that wait for their link. One that has a link already was put here by somebody else, and is only taken away. */
-export async function readPending(tx: Tx, limit: number): Promise<(LoggedRow & { is_linked: boolean })[]> {
-  const { rows } = await tx.query<LoggedRow & { is_linked: boolean }>(sql`
-    select l.seq, ${content}, exists (select from ops.audit_chain c where c.seq = l.seq) as is_linked
-    from ops.audit_pending p join ops.audit_log l on l.seq = p.seq
-    order by p.seq limit ${limit}`);
+/** A row that waits for its link. One that has a link already was put here by somebody else, and so was one that is not logged. */
+export type PendingRow = LoggedRow & { readonly is_linked: boolean; readonly is_logged: boolean };
+
+/** Committed rows that wait, after the one of this number. */
+export async function readPending(tx: Tx, after: number, limit: number): Promise<PendingRow[]> {
+  const { rows } = await tx.query<PendingRow>(sql`
+    with waiting as materialized (select seq from ops.audit_pending where seq > ${after} order by seq limit ${limit})
+    select p.seq, ${content}, l.seq is not null as is_logged,
+           exists (select from ops.audit_chain c where c.seq = p.seq) as is_linked
+    from waiting p left join ops.audit_log l on l.seq = p.seq
+    order by p.seq`);
   return rows;
 }
 
@@ -57,15 +62,12 @@ export async function insertLinks(tx: Tx, links: readonly Link[], settled: reado
     delete from ops.audit_pending where seq = any(${settled}::bigint[])`);
 }
 
-/** Links after `after` and up to `last` with their rows, in order. */
-export async function readWalk(
-  db: Queryable,
-  { after, last, limit }: { after: number; last: number; limit: number },
-): Promise<WalkedLink[]> {
+/** Links after `after` and up to `to` with their rows, in order. Bounded on both sides: a limit would have Postgres sort the rest of the chain. */
+export async function readWalk(db: Queryable, { after, to }: { after: number; to: number }): Promise<WalkedLink[]> {
   const { rows } = await db.query<WalkedLink>(sql`
     select c.n, c.seq, c.hash, c.seal, c.key_id, l.seq is not null or null as logged, ${content}
     from ops.audit_chain c left join ops.audit_log l on l.seq = c.seq
-    where c.n > ${after} and c.n <= ${last} order by c.n limit ${limit}`);
+    where c.n > ${after} and c.n <= ${to} order by c.n`);
   return rows;
 }
 

@@ -34,7 +34,7 @@ const swapLinks = (a: number, b: number) => `
 /** Another text at row 4, and every link from there on as whoever has `forger` would make it. */
 async function rewriteFrom4(forger: AuditKey | undefined): Promise<void> {
   await world.tamper(`update ops.audit_log set reason = 'another' where seq = 4`);
-  const rows = await readWalk(world.db, { after: 0, last: 100, limit: 100 });
+  const rows = await readWalk(world.db, { after: 0, to: 100 });
   let previous = rows[2]?.hash ?? Buffer.alloc(0);
   for (const row of rows.slice(3)) {
     if (!row.logged) continue;
@@ -155,6 +155,14 @@ describe('tampering', () => {
     await world.chain(10);
     await rewriteFrom4({ id: key.id, key: randomBytes(32) });
     expect((await world.verify()).fault).toMatchObject({ kind: 'unsealed', n: 4 });
+  });
+
+  it('says that links have no seal, where all were taken off', async () => {
+    expect(await named('update ops.audit_chain set seal = null, key_id = null where n > 6')).toMatchObject({
+      kind: 'unsealed',
+      n: 7,
+      what: expect.stringContaining('it has no seal') as string,
+    });
   });
 
   it('finds by the anchor what a chain without a key cannot tell', async () => {

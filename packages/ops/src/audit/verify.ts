@@ -19,7 +19,7 @@ export interface VerifyOptions {
   readonly keys: readonly AuditKey[];
   /** Heads that were written down elsewhere before this began. */
   readonly anchors: readonly AuditAnchor[];
-  /** Rows of one statement. Default 1,000. */
+  /** Rows of one statement. Default 2,000. */
   readonly pageSize?: number;
   /** Ends it early: what was aborted throws. */
   readonly signal?: AbortSignal;
@@ -56,23 +56,21 @@ interface Position {
   readonly unknownFrom: number | undefined;
 }
 
-async function walk(
-  db: Database,
-  last: number,
-  options: VerifyOptions,
-): Promise<{ checked: number; fault?: AuditFault }> {
-  const { pageSize = 1_000, anchors, signal } = options;
-  const anchored = Map.groupBy(anchors, ({ n }) => n);
+type Walked = { readonly checked: number; readonly fault?: AuditFault };
+
+async function walk(db: Database, last: number, options: VerifyOptions): Promise<Walked> {
+  const { pageSize = 2_000, keys, signal } = options;
+  const anchors = Map.groupBy(options.anchors, ({ n }) => n);
   let position: Position = { n: 0, hash: beforeFirst, unknownFrom: undefined };
   while (position.n < last) {
     signal?.throwIfAborted();
-    const page = await readWalk(db, { after: position.n, last, limit: pageSize });
-    for (const link of page) {
-      const fault = await faultOf(db, { link, position, keys: options.keys, anchors: anchored.get(link.n) ?? [] });
-      if (fault) return { checked: position.n, fault };
-      position = after(position, link, options.keys);
-    }
-    if (page.length === 0) return { checked: position.n, fault: missing(position.n + 1, null, 'its link was deleted') };
+    const page = await readWalk(db, { after: position.n, to: Math.min(position.n + pageSize, last) });
+    const { whole, fault } = follow(page, position, anchors);
+    const sealed = judgeSeals(page.slice(0, whole), keys, position.unknownFrom);
+    if (typeof sealed === 'object') return { checked: sealed.n - 1, fault: unsealed(sealed) };
+    if (fault) return { checked: position.n + whole, fault: await named(db, fault, page[whole]) };
+    const end = page.at(-1) ?? position;
+    position = { n: end.n, hash: end.hash, unknownFrom: sealed };
   }
   const { n, unknownFrom } = position;
   if (unknownFrom === undefined) return { checked: n };
@@ -81,35 +79,53 @@ async function walk(
   return { checked: n, fault: { kind: 'unsealed', n: unknownFrom, seq: null, what } };
 }
 
-function after(position: Position, link: Link, keys: readonly AuditKey[]): Position {
-  const isUnknown = keys.length > 0 && judgeSeal(keys, link) === 'unknown_key';
-  return { n: link.n, hash: link.hash, unknownFrom: isUnknown ? (position.unknownFrom ?? link.n) : undefined };
+/** How many links of a page are what their rows and the hash before them make of them, and what is wrong with the one after those. */
+function follow(
+  page: readonly WalkedLink[],
+  { n: before, hash }: Position,
+  anchors: ReadonlyMap<number, readonly AuditAnchor[]>,
+): { whole: number; fault?: AuditFault } {
+  let previous = hash;
+  for (const [at, link] of page.entries()) {
+    const n = before + at + 1;
+    if (link.n !== n) return { whole: at, fault: missing(n, null, 'its link was deleted') };
+    if (!link.logged) return { whole: at, fault: missing(n, link.seq, 'the row was deleted') };
+    if (!linkHash(previous, n, link).equals(link.hash)) {
+      return { whole: at, fault: { kind: 'edited', n, seq: link.seq, what: 'it is not what was linked' } };
+    }
+    const other = anchors.get(n)?.find((anchor) => anchor.hash !== link.hash.toString('hex'));
+    if (other) return { whole: at + 1, fault: restored(n, `at ${other.at} another row was anchored in its place`) };
+    previous = link.hash;
+  }
+  if (page.length > 0) return { whole: page.length };
+  return { whole: 0, fault: missing(before + 1, null, 'its link was deleted') };
 }
 
-interface Step {
-  readonly link: WalkedLink;
-  readonly position: Position;
-  readonly keys: readonly AuditKey[];
-  readonly anchors: readonly AuditAnchor[];
+/**
+ * A seal vouches for every link before it, so that those after the last valid one are all there is to judge: answers the first of them that
+ * was not sealed by the host, else the first whose key is not known.
+ */
+function judgeSeals(
+  links: readonly Link[],
+  keys: readonly AuditKey[],
+  unknownFrom: number | undefined,
+): Link | number | undefined {
+  if (keys.length === 0) return undefined;
+  const lastValid = links.findLastIndex((link) => judgeSeal(keys, link) === 'valid');
+  const rest = links.slice(lastValid + 1);
+  const known = rest.find((link) => judgeSeal(keys, link) !== 'unknown_key');
+  return known ?? (lastValid === -1 ? unknownFrom : undefined) ?? rest[0]?.n;
 }
 
-/** What is wrong with one link and its row, if anything. */
-async function faultOf(db: Database, { link, position, keys, anchors }: Step): Promise<AuditFault | undefined> {
-  const { n, seq } = link;
-  if (n !== position.n + 1) return missing(position.n + 1, null, 'its link was deleted');
-  if (!link.logged) return missing(n, seq, 'the row was deleted');
-  if (!linkHash(position.hash, n, link).equals(link.hash)) {
-    const home = await homeOf(db, link);
-    if (home === undefined) return { kind: 'edited', n, seq, what: 'it is not what was linked' };
-    return { kind: 'swapped', n, seq, what: `it holds what was linked as number ${home}` };
-  }
-  const verdict = keys.length === 0 ? 'valid' : judgeSeal(keys, link);
-  if (verdict === 'invalid' || verdict === 'absent') {
-    const what = verdict === 'absent' ? 'it has no seal' : 'its seal is not of the key that it names';
-    return { kind: 'unsealed', n, seq, what: `${what}: whoever linked it, or wrote it anew, did not have the key` };
-  }
-  const other = anchors.find(({ hash }) => hash !== link.hash.toString('hex'));
-  return other && restored(n, `at ${other.at} another row was anchored in its place`);
+function unsealed({ n, seq, seal }: Link): AuditFault {
+  const what = seal === null ? 'it has no seal' : 'its seal is not of the key that it names';
+  return { kind: 'unsealed', n, seq, what: `${what}: whoever linked it, or wrote it anew, did not have the key` };
+}
+
+/** What is not what was linked may be what was linked elsewhere. */
+async function named(db: Database, fault: AuditFault, link: WalkedLink | undefined): Promise<AuditFault> {
+  const home = fault.kind === 'edited' && link?.logged ? await homeOf(db, link) : undefined;
+  return home === undefined ? fault : { ...fault, kind: 'swapped', what: `it holds what was linked as number ${home}` };
 }
 
 const missing = (n: number | null, seq: number | null, what: string): AuditFault => ({ kind: 'missing', n, seq, what });
