@@ -1,7 +1,7 @@
 import { openDatabase, raw, sql } from '@fmhl/ops';
 
-/** r reads, a adds rows, w changes them (and locks them), d deletes. As PostgreSQL writes them. */
-export type Rights = '' | 'r' | 'ra' | 'rw' | 'raw' | 'rwd' | 'rawd';
+/** r reads, a adds rows, w changes them (and locks them), d deletes, as PostgreSQL writes them; `rw(column)` changes that column alone. */
+export type Rights = '' | 'r' | 'ra' | 'rw' | 'raw' | 'rwd' | 'rawd' | `rw(${string})`;
 
 /**
  * What each kind of process may do in the database, by table or view; `schema.*` is for those of a schema that are not named. The owner of
@@ -23,11 +23,11 @@ export const databaseRoles = {
     'public.distribution_run': 'raw',
     'public.assignment': 'raw',
     'public.subscription': 'rw',
-    'public.level': 'rw',
-    // A lock through a view asks for this right on the view.
-    'public.v_niche': 'rw',
-    'public.v_account': 'rw',
-    'public.v_subscription': 'rw',
+    'public.level': 'rw(vclock)',
+    // A lock through a view asks for this right on some column of the view.
+    'public.v_niche': 'rw(id)',
+    'public.v_account': 'rw(provider_id)',
+    'public.v_subscription': 'rw(id)',
     'identity.*': '',
   },
   fmhl_relay: { 'ops.*': 'rawd', 'public.*': '', 'identity.*': '' },
@@ -100,11 +100,11 @@ function grantOn(table: string, letters: Rights, role: DatabaseRole): string {
     : `${fresh}grant ${wordsOf(letters)} on ${on} to ${role};`;
 }
 
-function wordsOf(letters: string): string {
-  return letters
-    .split('')
-    .map((letter) => words[letter as keyof typeof words])
-    .join(', ');
+/** Each letter in a word, with the column that a change is for. */
+function wordsOf(rights: string): string {
+  const [letters = '', column] = rights.split(/[()]/);
+  const all = letters.split('').map((letter) => words[letter as keyof typeof words]);
+  return all.map((word) => (word === 'update' && column ? `update (${column})` : word)).join(', ');
 }
 
 /** Makes and grants the roles in the database of `url`, whose user owns the tables and may make roles. */
