@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { sql } from '../postgres/index.ts';
+import { opsMigrations } from '../ops.ts';
+import { openMigrator, sql } from '../postgres/index.ts';
 import { ana, type AuditWorld, key, openAuditWorld, rowsOf } from './audit.fixture.ts';
 import { audit } from './index.ts';
 import { ForeignHead, linkOnce } from './link.ts';
@@ -84,6 +85,17 @@ describe('linking', () => {
       select 'a', 'a', 'system', 'thing.changed', 'thing', g::text, 'none' from generate_series(1, 2500) g`);
     await world.link();
     expect(await world.verify({ pageSize: 1_000 })).toMatchObject({ ok: true, checked: 2_500 });
+  });
+
+  it('takes in what was in the log before there was a chain', async () => {
+    const migrator = openMigrator({ url: world.url, sets: [opsMigrations] });
+    await migrator.down((await migrator.status()).length - 2);
+    await world.act(1);
+    await world.act(2);
+    await migrator.up();
+    await world.act(3);
+    await world.link();
+    expect(await world.verify()).toMatchObject({ ok: true, checked: 3 });
   });
 
   it('is not held up by what waits without being there', async () => {

@@ -90,7 +90,7 @@ function printVerdict(
     const place = [fault.n !== null && `number ${fault.n}`, fault.seq !== null && `row ${fault.seq}`].filter(Boolean);
     terminal.line(`${fault.kind}: ${place.join(', ')}: ${fault.what}`, 'red');
   }
-  const rate = duration_ms > 0 ? `, ${Math.round((checked / duration_ms) * 1_000)} rows/s` : '';
+  const rate = duration_ms > 1_000 ? `, ${Math.round((checked / duration_ms) * 1_000)} rows/s` : '';
   terminal.line(`${checked} of ${head?.n ?? 0} rows are as they were written${rate}`, ok ? 'green' : undefined);
   if (pending.count > 0) terminal.line(`${pending.count} wait for their link, the oldest since ${pending.oldest_at}`);
   if (!sealed) terminal.note('without the key of the chain, seals were not looked at', 'yellow');
