@@ -149,7 +149,8 @@ function serverSettings(options: { sockets: string; port: number | undefined; du
     unix_socket_permissions: '0700',
     shared_buffers: `${sharedBuffersMb(totalmem())}MB`,
     max_connections: durable ? 100 : 200,
-    max_wal_size: '1GB',
+    // A redrive of 100,000 letters writes some 2 GB, most of it pages whole for the first time after a checkpoint: with 1 GB there are four.
+    max_wal_size: '4GB',
     jit: 'off',
     lc_messages: 'C',
     timezone: 'UTC',

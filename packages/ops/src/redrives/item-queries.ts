@@ -83,24 +83,24 @@ export interface SentItem {
   readonly generation: number;
 }
 
+/** One statement for each generation: mostly there is one, and a list to look each item's up in costs the square of its length. */
 export async function markSent(
   tx: Tx,
   redriveId: string,
   items: readonly SentItem[],
   isCanary: boolean,
 ): Promise<void> {
-  if (items.length === 0) return;
-  const ords = items.map(({ ord }) => ord);
-  await tx.query(
-    prepared(
-      'redrive_sent',
-      sql`
-        update ops.redrive_item
-        set outcome = 'enqueued', enqueued_at = clock_timestamp(), is_canary = ${isCanary},
-            generation = (${items.map(({ generation }) => generation)}::int[])[array_position(${ords}::bigint[], ord)]
-        where redrive_id = ${redriveId} and ord = any (${ords}::bigint[])`,
-    ),
-  );
+  for (const [generation, sent] of Map.groupBy(items, (item) => item.generation)) {
+    await tx.query(
+      prepared(
+        'redrive_sent',
+        sql`
+          update ops.redrive_item
+          set outcome = 'enqueued', enqueued_at = clock_timestamp(), is_canary = ${isCanary}, generation = ${generation}
+          where redrive_id = ${redriveId} and ord = any (${sent.map(({ ord }) => ord)}::bigint[])`,
+      ),
+    );
+  }
 }
 
 /** Items whose work was the change itself: to resolve, discard or restore. */
