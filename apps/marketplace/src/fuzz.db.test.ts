@@ -72,7 +72,6 @@ async function headersOf(random: Random): Promise<Record<string, string>> {
 
 describe('the API', () => {
   it(`answers ${requests} hostile requests without a fault of its own, in the one shape of errors; seed ${seed}`, async () => {
-    console.log(`fuzz: ${requests} requests, FUZZ_SEED=${seed}`);
     const random = seededRandom(seed);
     const operations = describedOperations(product.server.swagger());
     const faults: string[] = [];

@@ -1,15 +1,7 @@
-import { isSensitiveKey, maskText } from '../logging/index.ts';
+import { isPersonalKey, maskText } from '../logging/index.ts';
 
 /** What stands in place of a personal value. */
 const mask = '"[masked]"';
-
-const personal =
-  /^(to|cc|bcc|recipients?|street.*|zip(_?code)?|post(al)?_?code|city|surname|date_?of_?birth|birth_?da(y|te)|dob|mobile|fax)$/i;
-
-/** Whether values below a key of this name are masked. */
-export function isPersonal(key: string): boolean {
-  return personal.test(key) || isSensitiveKey(key);
-}
 
 interface Container {
   readonly isObject: boolean;
@@ -41,7 +33,7 @@ export function maskJson(json: string): { text: string; masked: string[] } {
       inside.key = JSON.parse(token) as string;
       inside.atKey = false;
       out.push(token);
-    } else if (startsValue(token) && inside?.isObject && isPersonal(inside.key)) {
+    } else if (startsValue(token) && inside?.isObject && isPersonalKey(inside.key)) {
       at = endOfValue(json, at);
       if (token === 'null') out.push(token);
       else replace(mask);

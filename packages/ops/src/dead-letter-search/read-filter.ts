@@ -1,7 +1,7 @@
+import { isPersonalKey } from '../logging/index.ts';
 import { emptyFilter, type Filter, FilterError, narrow, parseFilter } from '../filters/index.ts';
 import type { QueueRegistry } from '../queues/index.ts';
 import { refuse } from '../refusals/index.ts';
-import { isPersonal } from './payload-mask.ts';
 
 /** What a request names a selection by. */
 export interface FilterTexts {
@@ -40,7 +40,7 @@ export function readFilter(
 }
 
 function refusePersonal({ terms }: Filter): void {
-  const term = terms.find(({ path }) => path?.split('.').some(isPersonal));
+  const term = terms.find(({ path }) => path?.split('.').some(isPersonalKey));
   if (term) throw refuse('missing_permission', { permission: 'dlq.reveal', field: `payload.${term.path}` });
 }
 

@@ -94,7 +94,7 @@ async function statesOf(db: Database, runKeys: readonly string[]): Promise<Map<s
 const stalled = /stalled more than allowable limit/;
 
 function dyingOf(job: FailedJob, runKey: string, queue: string): Dying {
-  return { runKey, queue, cause: causeOf(job), failure: failureOf(job) };
+  return { runKey, queue, cause: causeOf(job), failure: failureOf(job, readEnvelope(jsonOf(job.data))?.body) };
 }
 
 function causeOf(job: FailedJob): DeathCause {
@@ -102,11 +102,11 @@ function causeOf(job: FailedJob): DeathCause {
   return job.attemptsMade >= job.attempts ? 'exhausted' : 'permanent';
 }
 
-function failureOf({ failedReason, stack }: FailedJob) {
+function failureOf({ failedReason, stack }: FailedJob, body: unknown) {
   const error = new Error(failedReason);
   error.name = stalled.test(failedReason) ? 'Stalled' : (/^(\w{1,80}): /.exec(failedReason)?.[1] ?? 'Error');
   error.stack = stack;
-  return { ...describeFailure(error), class: 'permanent' as const };
+  return { ...describeFailure(error, body), class: 'permanent' as const };
 }
 
 /** Captures jobs without a run: ours which Postgres lost or never had, and those that are not ours. One bad page never holds its mates. */
@@ -126,7 +126,7 @@ function evidenceOf(job: FailedJob, queue: string): Evidence {
   const parsed = jsonOf(job.data);
   const envelope = readEnvelope(parsed);
   const at = timeOf(job.finishedOn).toISOString();
-  const failure = failureOf(job);
+  const failure = failureOf(job, envelope ? envelope.body : job.data?.toString());
   return {
     queue,
     failure: envelope ? { ...failure, type: 'Orphaned' } : failure,

@@ -45,3 +45,11 @@ export function isSensitiveKey(key: string): boolean {
   if (decided.size < 5_000) decided.set(key, verdict);
   return verdict;
 }
+
+const personal =
+  /^(to|cc|bcc|recipients?|street.*|zip(_?code)?|post(al)?_?code|city|surname|date_?of_?birth|birth_?da(y|te)|dob|mobile|fax)$/i;
+
+/** True when what a payload holds below a key of this name is about a person, or a secret: those of {@link isSensitiveKey}, and more. */
+export function isPersonalKey(key: string): boolean {
+  return personal.test(key) || isSensitiveKey(key);
+}

@@ -2,6 +2,7 @@ import { maskText } from '../logging/index.ts';
 import { databaseFailure } from '../postgres/index.ts';
 import { RedisTimeout } from '../redis/index.ts';
 import { InvalidPayload, PermanentError } from './outcome.ts';
+import { maskerOf } from './personal-values.ts';
 
 /** How a failed attempt is treated: `guarantees` of the plane, in `docs/reference/jobs.md`. */
 export type FailureClass = 'permanent' | 'invalid' | 'transient' | 'conflict' | 'infrastructure' | 'ambiguous';
@@ -32,17 +33,27 @@ export class JobTimeout extends Error {
   override name = 'JobTimeout';
 }
 
-/** Turns whatever was thrown (also `undefined`, strings, circular objects) into evidence. Never throws. */
-export function describeFailure(thrown: unknown): Failure {
+/**
+ * Turns whatever was thrown (also `undefined`, strings, circular objects) into evidence. Never throws. Personal values of the payload
+ * `body` are masked wherever the error repeats them.
+ */
+export function describeFailure(thrown: unknown, body?: unknown): Failure {
   const error = thrown instanceof Error ? thrown : undefined;
+  const maskPersonal = maskerOf(body);
+  const mask = (text: string, longest: number) => clip(maskText(maskPersonal(clip(text, longest))), longest);
   return {
     class: classify(thrown),
-    type: clip(textOf(() => error?.name) || typeof thrown, longestType),
-    message: clip(maskText(clip(textOf(() => (error ? error.message : thrown)) ?? '', longestMessage)), longestMessage),
-    stack: clip(maskText(clip(stackOf(error), longestStack)), longestStack),
-    code: textOf(() => (error as { code?: unknown } | undefined)?.code)?.slice(0, 100) ?? null,
+    type: clip(maskPersonal(clip(textOf(() => error?.name) || typeof thrown, longestType)), longestType),
+    message: mask(textOf(() => (error ? error.message : thrown)) ?? '', longestMessage),
+    stack: mask(stackOf(error), longestStack),
+    code: codeOf(error, maskPersonal),
     ...ownFingerprint(error),
   };
+}
+
+function codeOf(error: Error | undefined, mask: (text: string) => string): string | null {
+  const code = textOf(() => (error as { code?: unknown } | undefined)?.code);
+  return code === undefined ? null : mask(code.slice(0, 100)).slice(0, 100);
 }
 
 /** Fingerprints that an error brings along: short, and of harmless characters. */

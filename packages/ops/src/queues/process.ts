@@ -56,6 +56,8 @@ interface Handled {
   readonly one: Attempt;
   readonly outcome: JobOutcome | undefined;
   readonly thrown: unknown;
+  /** The payload as it came, as far as it was read. */
+  readonly body?: unknown;
   /** The effect and the verdict are committed already. */
   readonly committed: boolean;
 }
@@ -105,39 +107,40 @@ async function handle(one: Attempt, handler: JobHandler): Promise<Handled> {
   const { db, failpoint, deadlines } = deps;
   let deadline: Deadline | undefined;
   let job: RunningJob | undefined;
+  let { body } = envelope;
   try {
     if (bull.name === probeKind) throw new ProbeDeath();
     const kind = queue.kinds[bull.name];
     if (!kind) throw new PermanentError(`queue ${queue.name} has no kind "${bull.name}"`);
-    const body = envelope.ref ? await readLargePayload(db, envelope.run, envelope.ref.sha256) : envelope.body;
+    if (envelope.ref) body = await readLargePayload(db, envelope.run, envelope.ref.sha256);
     const payload = checkPayload(body, kind.schema);
     const pause = failpoint('worker.before_handler');
     if (pause) await pause;
     deadline = deadlines.open(kind.timeoutMs ?? defaultTimeoutMs);
     job = new RunningJob({ queue: queue.name, kind: bull.name, payload, envelope, begun, deadline, db, failpoint });
     const outcome = await deadline.within(handler(job));
-    return { one, outcome, thrown: undefined, committed: job.committed };
+    return { one, outcome, thrown: undefined, body, committed: job.committed };
   } catch (thrown) {
-    return { one, outcome: undefined, thrown, committed: job?.committed === true };
+    return { one, outcome: undefined, thrown, body, committed: job?.committed === true };
   } finally {
     if (deadline) deadlines.close(deadline);
   }
 }
 
 /** Records how the attempt ended, and tells BullMQ. */
-async function conclude({ one, outcome, thrown, committed }: Handled): Promise<unknown> {
+async function conclude({ one, outcome, thrown, body, committed }: Handled): Promise<unknown> {
   // What the handler said or threw after its commit cannot undo it.
   if (committed) return endDone(one);
-  if (outcome === undefined) return endFailed(one, describeFailure(thrown));
+  if (outcome === undefined) return endFailed(one, describeFailure(thrown, body));
   switch (outcome.kind) {
     case 'done':
       return recordDone(one);
     case 'snooze':
       return endSnoozed(one, outcome);
     case 'retry':
-      return endFailed(one, describeFailure(outcome.error));
+      return endFailed(one, describeFailure(outcome.error, body));
     case 'bury':
-      return endFailed(one, { ...describeFailure(outcome.error), class: 'permanent' });
+      return endFailed(one, { ...describeFailure(outcome.error, body), class: 'permanent' });
   }
 }
 

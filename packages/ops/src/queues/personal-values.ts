@@ -1,0 +1,46 @@
+import { isPersonalKey } from '../logging/index.ts';
+
+/** What stands in place of a personal value. */
+const mask = '[masked]';
+/** Shorter ones are in too many other words. */
+const shortest = 3;
+const mostValues = 200;
+
+/**
+ * Makes a function that replaces in a text, whatever its case, the personal values of a payload: all texts and numbers below keys that name
+ * such. An error often repeats what it was about. `body` is a payload, or its JSON: what is no JSON has no names to tell by.
+ */
+export function maskerOf(body: unknown): (text: string) => string {
+  const values = personalValues(typeof body === 'string' ? parse(body) : body);
+  if (values.length === 0) return (text) => text;
+  // The longest first: a family name must not break up the full name.
+  const parts = values.toSorted((one, two) => two.length - one.length).map(escaped);
+  const pattern = new RegExp(parts.join('|'), 'giu');
+  return (text) => text.replaceAll(pattern, mask);
+}
+
+const escaped = (text: string): string => text.replaceAll(/[\\^$.*+?()[\]{}|/]/g, String.raw`\$&`);
+
+function personalValues(body: unknown): string[] {
+  const values = new Set<string>();
+  const waiting: { value: unknown; isPersonal: boolean }[] = [{ value: body, isPersonal: false }];
+  for (let one = waiting.pop(); one !== undefined && values.size < mostValues; one = waiting.pop()) {
+    const { value, isPersonal } = one;
+    if (typeof value === 'object' && value !== null) {
+      for (const [key, member] of Object.entries(value))
+        waiting.push({ value: member, isPersonal: isPersonal || isPersonalKey(key) });
+    } else if (isPersonal && (typeof value === 'string' || typeof value === 'number')) {
+      const text = String(value).trim();
+      if (text.length >= shortest && text.isWellFormed()) values.add(text);
+    }
+  }
+  return [...values];
+}
+
+function parse(body: string): unknown {
+  try {
+    return JSON.parse(body);
+  } catch {
+    return undefined;
+  }
+}
