@@ -49,11 +49,11 @@ describe('the operations commands of fmhl', () => {
     });
   }, 60_000);
 
-  it('end with 2 for wrong use, unlike the others', async () => {
+  it('end with 2 for wrong use, as every other does', async () => {
     expect(await fmhl(['dlq', 'lst'])).toMatchObject({
       code: 2,
       err: expect.stringContaining("unknown command 'lst'"),
     });
-    expect(await fmhl(['fly'])).toMatchObject({ code: 1 });
+    expect(await fmhl(['fly'])).toMatchObject({ code: 2 });
   }, 60_000);
 });
