@@ -69,20 +69,30 @@ export function groupsBySums(scope: Scope, page: PageRequest): Sql {
   return groupsCounted(counted, part, page);
 }
 
-/** Groups of letters that died lately, counted in the index of fingerprints alone; all else by the tables of sums. */
+/**
+ * Groups of letters that died lately, counted in the index of fingerprints alone; all else by the tables of sums. In the order of their
+ * newest deaths only the groups of the page are counted, one after another until it is full.
+ */
 export function groupsByRecent({ since, op, resolved }: Recent, page: PageRequest): Sql {
   const after = sql`${raw(op)} ${since}::timestamptz`;
   const halves = resolved.map(
     (half) => sql`
-      select count(*) as n, max(d.failed_at) as last from ops.dead_letter_queue d
-      where d.fingerprint = g.fingerprint and d.resolved = ${raw(String(half))} and d.failed_at ${after}`,
+      (select count(*) from ops.dead_letter_queue d
+       where d.fingerprint = o.fingerprint and d.resolved = ${raw(String(half))} and d.failed_at ${after})`,
   );
+  const { condition, order } = placeOf(page);
+  const isInOrder = page.sort === '-last_seen';
   const counted = sql`
-    select g.fingerprint, c.count, c.last
-    from ops.dead_letter_group g
-    left join (select fingerprint, max(last_failed_at) as last from unfolded group by fingerprint) u using (fingerprint)
-    cross join lateral (select sum(n) as count, max(last) as last from (${join(halves, ' union all ')}) halves) c
-    where greatest(g.last_seen, u.last) ${after}`;
+    select o.fingerprint, c.count, o.last
+    from (
+      select * from (
+        select g.fingerprint, u.last, greatest(g.last_seen, u.last) as key
+        from ops.dead_letter_group g
+        left join (select fingerprint, max(last_failed_at) as last from unfolded group by fingerprint) u using (fingerprint)) seen
+      where key ${after} ${isInOrder ? condition : empty} order by ${order}) o
+    cross join lateral (select ${halves.length === 0 ? sql`0` : join(halves, ' + ')} as count offset 0) c
+    where c.count > 0
+    ${isInOrder ? sql`order by ${order} limit ${page.limit + 1}` : empty}`;
   return groupsCounted(counted, sql`true`, page);
 }
 
@@ -160,13 +170,19 @@ const sortTypes: Record<GroupSort, Sql> = {
   '-growth': raw('numeric'),
 };
 
-/** One row more than asked for: it tells whether another page follows. */
-function pageOf({ sort, limit, cursor, fingerprint }: PageRequest): Sql {
+/** Where a page begins, and the order of its rows, over columns `key` and `fingerprint`. */
+function placeOf({ sort, cursor }: PageRequest): { condition: Sql; order: Sql } {
   const backwards = cursor?.towards === 'prev';
-  const after = cursor
+  const condition = cursor
     ? sql`and (key, fingerprint) ${raw(backwards ? '>' : '<')} (${cursor.position[0]}::${sortTypes[sort]}, ${cursor.position[1]})`
     : empty;
-  const order = raw(backwards ? 'key, fingerprint' : 'key desc, fingerprint desc');
+  return { condition, order: raw(backwards ? 'key, fingerprint' : 'key desc, fingerprint desc') };
+}
+
+/** One row more than asked for: it tells whether another page follows. */
+function pageOf(page: PageRequest): Sql {
+  const { sort, limit, fingerprint } = page;
+  const { condition, order } = placeOf(page);
   return sql`
     page as materialized (
       select *, key::text as position, row_number() over (order by ${order}) as ord, (select now from clock) as now
@@ -179,7 +195,7 @@ function pageOf({ sort, limit, cursor, fingerprint }: PageRequest): Sql {
         ${fingerprint === undefined ? sql`join counted c using (fingerprint)` : sql`left join counted c using (fingerprint)`}
         left join growth h using (fingerprint)
         where ${fingerprint === undefined ? sql`c.count > 0` : sql`g.fingerprint = ${fingerprint}`}) groups
-      where true ${after}
+      where true ${condition}
       order by ${order} limit ${limit + 1})`;
 }
 
