@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { actingAs } from '../../apps/marketplace/src/database-roles.ts';
 import { pollUntil } from '../../packages/ops/src/testing/poll.ts';
 import { freePort } from './product.ts';
 
@@ -73,11 +74,17 @@ class RoleFleet implements Fleet {
   }
 
   start(role: Role, failpoint?: string, also: Readonly<Record<string, string>> = {}) {
-    const env = { ...this.#settings, ...also, ...(failpoint && { FAILPOINT: failpoint }) };
+    const env = { ...this.#settings, ...also, ...this.#rights(role), ...(failpoint && { FAILPOINT: failpoint }) };
     const isReady = role === 'api' ? () => answers(this.apiUrl) : undefined;
     const member = launch(this.#program, role, { env, isReady });
     this.members.push(member);
     return member;
+  }
+
+  /** The product has in Postgres what its role needs and no more, as in production. */
+  #rights(role: Role): Record<string, string> {
+    const { DATABASE_URL: url } = this.#settings;
+    return this.#program === marketplace && url ? { DATABASE_URL: actingAs(url, `fmhl_${role}`) } : {};
   }
 
   keep(role: Role, failpoint?: string) {

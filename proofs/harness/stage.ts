@@ -56,6 +56,7 @@ export async function openStage(): Promise<Stage> {
     name: 'proof_template',
     prepare: async (url) => {
       await fmhl(url, 'migrate');
+      await fmhl(url, 'migrate', 'roles');
       await fmhl(url, 'user', 'create-admin', admin.email);
     },
   });
