@@ -1,9 +1,10 @@
 import { audit, type Database, type Tx } from '@fmhl/ops';
+import { normaliseEmail } from '../../email-address.ts';
 import { refuse } from '../../errors.ts';
 import type { Keys } from '../../keys.ts';
 import type { Log } from '../../log.ts';
 import { type Factor, type PasskeyDeps, useRecoveryCode, verifyPasskey, verifyTotp } from '../second-factor/index.ts';
-import { admitAttempt, codeAttempt, forgetAttempt, forgiveFailures } from './attempts.ts';
+import { admitAttempt, codeAttempt, forgetAttempt, forgiveFailures, passwordAttempt } from './attempts.ts';
 import type { ChallengeRequest } from './contract.ts';
 import { recordSignIn } from './login.ts';
 import { countCodeAttempt, revokeSession, type SessionRow } from './queries.ts';
@@ -102,10 +103,13 @@ async function replaceSession(
   tx: Tx,
   session: SessionRow,
   { client, method }: { client: Client; method: Factor },
-  { log, now }: ChallengeDeps,
+  { log, now, keys }: ChallengeDeps,
 ): Promise<OpenedSession> {
   const at = now();
   if (!(await revokeSession(tx, { id: session.id, now: at }))) throw refuse('session_expired');
+  if (session.kind === 'mfa_pending') {
+    await forgiveFailures(tx, passwordAttempt(normaliseEmail(session.email), client.ip, keys));
+  }
   await recordSignIn(
     tx,
     { id: session.user_id, name: session.display_name, role: session.role },

@@ -57,13 +57,17 @@ describe('an account', () => {
 
   it('is not forgiven by a right password whose second factor is not shown', async () => {
     const { email } = await newUser();
-    await stage.enrol(email);
-    for (let n = 0; n < 4; n += 1) await attempt(email);
+    const { secret } = await stage.enrol(email);
+    for (let n = 0; n < 3; n += 1) await attempt(email);
     expect((await attempt(email, { password })).verdict).toBe('ok');
+    expect((await attempt(email)).verdict).toBe('invalid_credentials');
+    const { token } = await attempt(email, { password });
     expect([(await attempt(email)).verdict, (await attempt(email)).verdict]).toEqual([
       'invalid_credentials',
       'rate_limited',
     ]);
+    expect((await stage.post('/auth/mfa/challenge', { code: stage.code(secret) }, { token })).verdict).toBe('ok');
+    expect((await attempt(email, { password })).verdict).toBe('ok');
   });
 
   it('still takes the second factor of who is in, whatever strangers guess', async () => {
