@@ -11,6 +11,8 @@ declare module 'vitest' {
     /** A database whose user may make others. */
     databaseUrl: string;
     redisUrl: string;
+    /** Letters of the tests of plans. */
+    planLetters: number;
   }
 }
 
@@ -18,7 +20,8 @@ const PREFIX = 'fmhl-test-';
 
 /**
  * One PostgreSQL and one Redis for a whole run, in a temporary directory named by this process. `TEST_DATABASE_URL` and `TEST_REDIS_URL`
- * name servers to use in their place, and are set for the worker processes otherwise.
+ * name servers to use in their place, and are set for the worker processes otherwise. `PLAN_LETTERS` is how many dead letters the tests of
+ * plans make, a multiple of 200,000.
  */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   clearDeadRuns();
@@ -40,6 +43,8 @@ export default async function setup(project: TestProject): Promise<() => Promise
   const redisUrl = given.redis ?? cache?.url ?? '';
   project.provide('databaseUrl', databaseUrl);
   project.provide('redisUrl', redisUrl);
+  // A million takes minutes; the plans are the same.
+  project.provide('planLetters', Number(process.env.PLAN_LETTERS ?? 200_000));
   Object.assign(process.env, { TEST_DATABASE_URL: databaseUrl, TEST_REDIS_URL: redisUrl });
   return async () => {
     await Promise.all([database?.stop(), cache?.stop()]);

@@ -1,20 +1,21 @@
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, inject, it } from 'vitest';
 import { listGroups, showGroup, wakeOnce } from '../dead-letter-groups/index.ts';
 import { openCursors } from '../dead-letter-search/index.ts';
 import { type Database, type Queryable, type Statement, sql } from '../postgres/index.ts';
 import { previewRetention, readProof, readReport } from './index.ts';
 import { ana, openReports, type Plane } from './report.fixture.ts';
 
-const letters = 200_000;
+const letters = inject('planLetters');
+const fillWithinMs = 120_000 * (letters / 200_000);
 
 let plane: Plane;
 beforeAll(async () => {
   ({ plane } = await openReports());
-  await plane.db.transaction(seed, { statementTimeoutMs: 120_000 });
+  await plane.db.transaction(seed, { statementTimeoutMs: fillWithinMs });
   await plane.db.query(
     sql`vacuum analyze ops.dead_letter_queue, ops.dead_letter_group, ops.dead_letter_hour, ops.dead_letter_stock`,
   );
-}, 180_000);
+}, 1.5 * fillWithinMs);
 afterAll(() => plane.close());
 
 /** A month of letters of 200 groups, a third of them open, with their sums. */
@@ -24,9 +25,9 @@ async function seed(tx: Queryable): Promise<void> {
     insert into ops.dead_letter_queue (queue_name, kind, root_key, cause, state, error_type, error_message, fingerprint, attempts, failed_at,
       first_failed_at, created_at, resolved_at, worker_version, correlation_id)
     select case when n % 5 = 0 then 'mail' else 'work' end, 'task', 'root-' || n, 'exhausted', case when n % 3 = 0 then 'pending' else 'resolved' end,
-           'Error', 'no connection', 'v1_' || lpad(to_hex(n * 7919 % 200), 16, '0'), 3, at, at, at, case when n % 3 > 0 then at + interval '1 hour' end,
+           'Error', 'no connection', 'v1_' || lpad(to_hex(n * 7919::bigint % 200), 16, '0'), 3, at, at, at, case when n % 3 > 0 then at + interval '1 hour' end,
            '1.0.0', 'correlation-' || n
-    from (select n, now() - n * interval '13 seconds' as at from generate_series(1, ${letters}::int) n) drawn`);
+    from (select n, now() - n * ${2_600_000 / letters}::float8 * interval '1 second' as at from generate_series(1, ${letters}::int) n) drawn`);
   await tx.query(sql`
     insert into ops.dead_letter_group (fingerprint, title, error_type, message, first_seen, last_seen, fixed_in, fixed_at)
     select fingerprint, 'Error', 'Error', 'no connection', min(failed_at), max(failed_at), '2.0.0', now() - interval '1 day'

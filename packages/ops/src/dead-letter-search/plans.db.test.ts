@@ -1,27 +1,31 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { parseFilter } from '../filters/index.ts';
 import { raw, type Sql, sql } from '../postgres/index.ts';
 import { countStatement, pageStatement } from './list-queries.ts';
 import { openSearch, operator, type Search } from './search.fixture.ts';
 import { armsOf, selectionOf } from './selection.ts';
 
+const letters = inject('planLetters');
+const fillWithinMs = 120_000 * (letters / 200_000);
+
 let search: Search;
 beforeAll(async () => {
   search = await openSearch();
-  await fill(search, 200_000);
-}, 120_000);
+  await fill(search);
+}, fillWithinMs);
 afterAll(() => search.close());
 
-/** Letters of two queues and forty kinds of error, half of them closed. */
-async function fill({ db }: Search, count: number): Promise<void> {
-  await db.query(sql`
+/** Letters of two queues and of kinds of error with 5,000 each, half of them closed. */
+async function fill({ db }: Search): Promise<void> {
+  const write = sql`
     insert into ops.dead_letter_queue (queue_name, kind, job_id, root_key, state, resolved_at, cause, payload, error_type, error_message,
                                        stack_trace, fingerprint, attempts, failed_at, first_failed_at, correlation_id)
     select case n % 4 when 0 then 'report_export' else 'email_send' end, 'send', 'job-' || n, 'job-' || n,
            case n % 2 when 0 then 'pending' else 'resolved' end, case n % 2 when 1 then now() end, 'exhausted',
-           jsonb_build_object('n', n), 'Error', 'SMTP timeout', repeat('at send (mail.js)', 10), 'v1_' || lpad(to_hex(n % 40), 16, '0'), 3,
+           jsonb_build_object('n', n), 'Error', 'SMTP timeout', repeat('at send (mail.js)', 10), 'v1_' || lpad(to_hex(n % ${letters / 5_000}::int), 16, '0'), 3,
            now() - n * interval '1 s', now() - n * interval '1 s', 'journey-' || n
-    from generate_series(1, ${count}::int) n`);
+    from generate_series(1, ${letters}::int) n`;
+  await db.transaction((tx) => tx.query(write), { statementTimeoutMs: fillWithinMs });
   await db.query(sql`vacuum analyze ops.dead_letter_queue`);
 }
 
@@ -75,7 +79,7 @@ const indexed: [string, string[]][] = [
   [`${fp} state:open`, ['dead_letter_fingerprint']],
 ];
 
-describe('at 200,000 letters', () => {
+describe(`at ${letters} letters`, () => {
   it.each(indexed)('the first page of %j reads %j, and no more than the page', async (q, indexes) => {
     expectIndexed(await steps(pageStatement({ arms: arms(q), sort: '-failed_at', limit: 51 })), indexes, 51);
   });
