@@ -143,7 +143,10 @@ describe('a request line', () => {
 });
 
 describe('a read', () => {
-  /** Reads that are noted: an export in the audit log, and the first look at a bought lead. They change nothing else. */
+  /**
+   * Reads that are noted whatever they find: an export in the audit log, and the first look at a bought lead. So is the sight of personal
+   * data, for things that exist. They change nothing else.
+   */
   const recorded = ['/api/v1/admin/queues/dlq/export', '/api/v1/provider/inbox/:id'];
 
   it('of every route works on a database that nobody may write to', async () => {

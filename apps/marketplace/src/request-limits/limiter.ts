@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { connectRedis } from '@fmhl/ops';
 import type { Keys } from '../keys.ts';
@@ -27,6 +28,7 @@ export interface LimiterOptions {
 }
 
 const takeScript = readFileSync(new URL('take.lua', import.meta.url), 'utf8');
+const takeSha = hash('sha1', takeScript);
 
 /** Longest wait for Redis, and how long it is left alone after it did not answer, in ms. */
 const answerWithinMs = 250;
@@ -38,6 +40,7 @@ export class Limiter {
   readonly #memory = new MemoryCounts();
   #away = false;
   #askAgainAt = 0;
+  #secret: string | undefined;
 
   constructor(options: LimiterOptions) {
     this.#options = options;
@@ -76,14 +79,21 @@ export class Limiter {
   async #takeInRedis(charges: readonly Charge[]): Promise<readonly [number, number]> {
     const keys = charges.map(({ key }) => key);
     const bounds = charges.flatMap(({ limit, windowMs }) => [limit, windowMs]);
-    const call = this.#options.redis.eval(takeScript, keys.length, ...keys, ...bounds);
+    const given = [keys.length, ...keys, ...bounds] as const;
+    const { redis } = this.#options;
+    const call = redis.evalsha(takeSha, ...given).catch((error: unknown) => {
+      // A server that was restarted does not know the script.
+      if (error instanceof Error && error.message.startsWith('NOSCRIPT')) return redis.eval(takeScript, ...given);
+      throw error;
+    });
     return (await within(answerWithinMs, call)) as [number, number];
   }
 
-  /** Addresses and mail addresses are personal: what stands in Redis is their signature. */
+  /** Addresses and mail addresses are personal: what stands in Redis is a hash with a secret in it. An HMAC took half the time of a count. */
   #keyOf({ name }: Quota, subject: string): string {
-    const { keys, prefix } = this.#options;
-    return `${prefix}:limit:${name}:${keys.sign('rate-limit', `${name}:${subject}`).slice(0, 22)}`;
+    this.#secret ??= this.#options.keys.derive('rate-limit')[0]?.key.toString('hex') ?? '';
+    const hashed = hash('sha256', `${this.#secret}:${name}:${subject}`, 'base64url');
+    return `${this.#options.prefix}:limit:${name}:${hashed.slice(0, 22)}`;
   }
 
   #noteAway(error: unknown): void {
