@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { type Algorithm, hash, verify } from '@node-rs/argon2';
 import { refuse } from '../../errors.ts';
 
@@ -6,7 +7,7 @@ export interface PasswordOptions {
   memoryKib?: number;
   /** Passes over the memory. Default 3: with it a hash takes at least 50 ms of a core of 2024. */
   passes?: number;
-  /** Hashes computed at once. Default 2: more would take the cores from everything else. */
+  /** Hashes computed at once. Default 2, and 1 where there are fewer than four cores: more would take them from everything else. */
   atOnce?: number;
   /** Callers that may wait for their turn. Default 50. */
   waiting?: number;
@@ -20,7 +21,7 @@ export interface Passwords {
 }
 
 export function openPasswords(options: PasswordOptions = {}): Passwords {
-  const { memoryKib = 65_536, passes = 3, atOnce = 2, waiting = 50 } = options;
+  const { memoryKib = 65_536, passes = 3, atOnce = availableParallelism() < 4 ? 1 : 2, waiting = 50 } = options;
   const cost = { algorithm: argon2id, memoryCost: memoryKib, timeCost: passes, parallelism: 1 };
   const decoy = `$argon2id$v=19$m=${memoryKib},t=${passes},p=1$${'A'.repeat(22)}$${'A'.repeat(43)}`;
   const inTurn = turnstile(atOnce, waiting);
