@@ -81,6 +81,7 @@ type Fault = 'ledger_raises' | 'commit_raises' | 'charge_is_lost';
 /** Real errors of Postgres, which no statement of the product can foresee. */
 async function plantFaults(db: Database): Promise<void> {
   await db.query(sql`create table proof_fault (fault text, id uuid, primary key (fault, id))`);
+  await db.query(sql`grant select on proof_fault to public`);
   await db.query(sql`
     create function proof_raise() returns trigger language plpgsql as $$
     begin
