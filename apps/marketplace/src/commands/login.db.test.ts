@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { type AuthStage, openAuthStage, password } from '../features/auth/auth.fixture.ts';
+import { type AuthStage, openAuthStage, password } from '../testing/sign-in.ts';
 
 let stage: AuthStage;
 let url: string;

@@ -1,7 +1,7 @@
 import { sql } from '@fmhl/ops';
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import { testKeys } from '../../testing/auth.ts';
-import { type AuthStage, openAuthStage, password } from './auth.fixture.ts';
+import { type AuthStage, openAuthStage, password } from '../../testing/sign-in.ts';
 import { createFirstAdmin, openPasswords } from './index.ts';
 
 let stage: AuthStage;

@@ -1,6 +1,6 @@
 import { sql } from '@fmhl/ops';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { type AuthStage, count, openAuthStage, password } from './auth.fixture.ts';
+import { type AuthStage, count, openAuthStage, password } from '../../testing/sign-in.ts';
 import { removeOldSignIns } from './index.ts';
 
 let stage: AuthStage;

@@ -1,12 +1,11 @@
 import type { Sql } from '@fmhl/ops';
 import type { FastifyInstance } from 'fastify';
-import { staff } from '../../access.ts';
-import { testKeys } from '../../testing/auth.ts';
-import { openTestServer } from '../../testing/http.ts';
-import { openTestWorld, type TestWorld } from '../../testing/world.ts';
-import { totpCode } from '../second-factor/index.ts';
-import type { Role } from './contract.ts';
-import { authRoutes, createUser, openAuthorizer, openPasswords } from './index.ts';
+import { staff } from '../access.ts';
+import { testKeys } from './auth.ts';
+import { openTestServer } from './http.ts';
+import { openTestWorld, type TestWorld } from './world.ts';
+import { totpCode } from '../features/second-factor/index.ts';
+import { authRoutes, createUser, openAuthorizer, openPasswords, type Role } from '../features/auth/index.ts';
 
 export const password = 'tangerine-lamp-42';
 
