@@ -46,9 +46,25 @@ describe('fmhl user create-admin', () => {
     );
   }, 30_000);
 
+  it('gives them a second factor from the setting, sealed under the key of the product', async () => {
+    const FMHL_ADMIN_TOTP_SECRET = 'GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ';
+    expect(await createAdmin('third@example.com', { FMHL_ADMIN_TOTP_SECRET })).toEqual({
+      code: 1,
+      out: '',
+      err: 'fmhl: TOKEN_KEY: required with FMHL_ADMIN_TOTP_SECRET',
+    });
+    const env = { FMHL_ADMIN_TOTP_SECRET, TOKEN_KEY: 'ab'.repeat(32) };
+    expect(await createAdmin('third@example.com', env)).toMatchObject({ code: 0 });
+    const { rows } = await world.db.query(sql`
+      select u.email, t.confirmed_at is not null as counts, t.secret_sealed from identity.totp_secret t
+      join identity.users u on u.id = t.user_id`);
+    expect(rows).toEqual([{ email: 'third@example.com', counts: true, secret_sealed: expect.any(String) }]);
+    expect(JSON.stringify(rows)).not.toContain(FMHL_ADMIN_TOTP_SECRET);
+  }, 30_000);
+
   it('names its argument when that is no address', async () => {
     const bad = await createAdmin('nobody');
-    expect(bad).toMatchObject({ code: 1, err: expect.stringContaining("argument 'email'") });
+    expect(bad).toMatchObject({ code: 2, err: expect.stringContaining("argument 'email'") });
     expect(bad.err).not.toContain('FMHL_ADMIN_EMAIL');
     expect(bad.err.split('\n')).toHaveLength(1);
   }, 30_000);
