@@ -10,7 +10,7 @@ import { openPasswords } from '../apps/marketplace/src/features/auth/passwords.t
 import { sha256Of } from '../apps/marketplace/src/features/auth/token.ts';
 import { migrationSets } from '../apps/marketplace/src/migrations.ts';
 import { makeNiche } from '../apps/marketplace/src/testing/subscriptions.ts';
-import { type Database, openDatabase, openMigrator, sql } from '../packages/ops/src/postgres/index.ts';
+import { type Database, openDatabase, openMigrator, prepared, sql } from '../packages/ops/src/postgres/index.ts';
 import { type Arm, fields, openArm, submissionOf } from './intake-load.ts';
 import { atLeast, below, type Figure, medianOf, type RunOptions } from './report.ts';
 import { startServers } from './servers.ts';
@@ -56,7 +56,7 @@ async function fill(db: Database): Promise<void> {
   await db.query(sql`vacuum analyze identity.session, identity.users`);
 }
 
-/** One after the other, and eight at a time. */
+/** One after the other, in turns with a query that does nothing, and eight at a time. */
 async function checkFigures(db: Database, amount: number): Promise<Figure[]> {
   const check = async (): Promise<number> => {
     const token = `token-${1 + Math.floor(Math.random() * sessions)}`;
@@ -72,14 +72,29 @@ async function checkFigures(db: Database, amount: number): Promise<Figure[]> {
   };
   await many(amount / 10);
   const rounds: number[][] = [];
-  for (let round = 0; round < 10; round += 1) rounds.push(await many(amount / 10));
+  const empty: number[][] = [];
+  for (let round = 0; round < 10; round += 1) {
+    rounds.push(await many(amount / 10));
+    empty.push(await emptyQueries(db, amount / 10));
+  }
   const together = (await Promise.all(Array.from({ length: 8 }, () => many(amount / 8)))).flat();
   return [
     { what: 'session check, median', value: medianOf(rounds.flat()), unit: 'ms', target: '', ok: true },
+    { what: 'an empty query, p95 likewise', value: medianOf(empty.map(p95Of)), unit: 'ms', target: '', ok: true },
     // What else the machine does spoils some rounds, and says nothing of the check.
     below(0.5, { what: 'session check, p95, median of ten rounds', value: medianOf(rounds.map(p95Of)), unit: 'ms' }),
     { what: 'session check, p95, eight at a time', value: p95Of(together), unit: 'ms', target: '', ok: true },
   ];
+}
+
+async function emptyQueries(db: Database, amount: number): Promise<number[]> {
+  const took: number[] = [];
+  for (let n = 0; n < amount; n += 1) {
+    const startedAt = performance.now();
+    await db.query(prepared('empty', sql`select`));
+    took.push(performance.now() - startedAt);
+  }
+  return took;
 }
 
 const p95Of = (values: readonly number[]): number =>
