@@ -54,7 +54,7 @@ export async function run({ quick, say }: RunOptions): Promise<Figure[]> {
   const servers = await startServers();
   const bench = await open(servers.databaseUrl, servers.redisUrl, quick ? 1_000 : 9_000);
   try {
-    const rounds = quick ? 1 : 7;
+    const rounds = quick ? 1 : 21;
     const arms: Arm[] = ['bare', 'unrecorded', 'unrecorded_no_metrics', 'recorded'];
     const rates: Record<Arm, number[]> = { bare: [], unrecorded: [], unrecorded_no_metrics: [], recorded: [] };
     for (const arm of arms) await measure(bench, arm);
