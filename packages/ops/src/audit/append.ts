@@ -1,5 +1,5 @@
 import { currentContext } from '../logging/index.ts';
-import { sql, type Tx } from '../postgres/index.ts';
+import { prepared, sql, type Tx } from '../postgres/index.ts';
 
 /** Who acts. Ids are text, so that a person, a token and a schedule fit one column. */
 export interface Actor {
@@ -28,9 +28,14 @@ export interface AuditEntry {
 
 /** Appends one row to `ops.audit_log` in the transaction of the act it records. */
 export async function audit(tx: Tx, entry: AuditEntry): Promise<void> {
-  await tx.query(sql`
-    insert into ops.audit_log (actor, actor_name, via, action, target_type, target_id, reason, details, correlation_id)
-    values (${entry.actor.id}, ${entry.actor.name}, ${entry.actor.via}, ${entry.action}, ${entry.targetType},
-            ${entry.targetId}, ${entry.reason ?? null}, ${JSON.stringify(entry.details ?? {})},
-            ${currentContext()?.correlationId ?? 'none'})`);
+  const { actor, action, targetType, targetId, reason, details = {} } = entry;
+  await tx.query(
+    prepared(
+      'audit',
+      sql`
+        insert into ops.audit_log (actor, actor_name, via, action, target_type, target_id, reason, details, correlation_id)
+        values (${actor.id}, ${actor.name}, ${actor.via}, ${action}, ${targetType}, ${targetId}, ${reason ?? null},
+                ${JSON.stringify(details)}, ${currentContext()?.correlationId ?? 'none'})`,
+    ),
+  );
 }
