@@ -84,7 +84,7 @@ function sold({ leads, buyers, skipped = 0 }: { leads: number; buyers: number; s
   return [
     { metric: 'assignments_created_total', rises: leads * buyers },
     { metric: 'assignments_skipped_insufficient_balance_total', rises: skipped },
-    { metric: 'distribution_duration_ms', rises: leads },
+    { metric: 'distribution_duration_ms', beyond: 'distribution_lock_retries_total', rises: leads },
     { metric: 'distribution_candidates', rises: leads },
     { metric: 'lead_assignment_latency_ms', rises: leads },
     { metric: 'lead_assignment_verdicts_total', labels: { verdict: 'in_time' }, rises: leads },

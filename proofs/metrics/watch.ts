@@ -10,6 +10,8 @@ export type Expectation = {
   readonly labels?: Labels;
   /** Only as the processes of this role see it. */
   readonly role?: Role;
+  /** Counts what the metric has beyond this one, such as attempts beyond those that a busy machine repeats. */
+  readonly beyond?: MetricKey;
 } & (
   | { readonly rises: number | 'some' }
   /** It must have been something else before. */
@@ -114,8 +116,14 @@ class FleetWatch implements Watch {
     target.last = next;
   }
 
+  #valueOf({ beyond, ...wanted }: Pick<Expectation, 'metric' | 'labels' | 'role' | 'beyond'>): number | undefined {
+    const value = this.#sumOf(wanted);
+    if (beyond === undefined || value === undefined) return value;
+    return value - (this.#sumOf({ metric: beyond }) ?? 0);
+  }
+
   /** Flows are the sum of all processes that ever ran, stocks what the living agree on, the rest the sum of the living. */
-  #valueOf({ metric, labels = {}, role }: Pick<Expectation, 'metric' | 'labels' | 'role'>): number | undefined {
+  #sumOf({ metric, labels = {}, role }: Pick<Expectation, 'metric' | 'labels' | 'role'>): number | undefined {
     const { aggregation } = catalogue[metric];
     const targets = this.#targets.filter(
       ({ member }) => (role === undefined || member.role === role) && (aggregation === 'F' || !member.end),
