@@ -158,7 +158,7 @@ async function fillUnrecorded({ queues, jobs }: Bench): Promise<void> {
         attempts: 3,
         priority: 0,
         delayMs: 0,
-        envelope: { v: 1 as const, run: `noop-${n}`, root: `noop-${n}`, meta: meta(), body: { n } },
+        envelope: JSON.stringify({ v: 1, run: `noop-${n}`, root: `noop-${n}`, meta: meta(), body: { n } }),
       })),
     );
   }

@@ -1,8 +1,7 @@
-import { type Job as BullJob, Queue, UnrecoverableError, Worker } from 'bullmq';
+import { type Job as BullJob, type JobJson, Queue, UnrecoverableError, Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { withDeadline } from '../redis/index.ts';
 import { inspectRedis, type RedisInspection } from './bullmq-inspection.ts';
-import type { Envelope } from './envelope.ts';
 import { withoutStack } from './failure.ts';
 import type { QueueRegistry } from './registry.ts';
 
@@ -12,7 +11,8 @@ import type { QueueRegistry } from './registry.ts';
 export interface Handover {
   readonly runKey: string;
   readonly kind: string;
-  readonly envelope: Envelope;
+  /** JSON of an `Envelope`, which goes to Redis as it is. */
+  readonly envelope: string;
   readonly attempts: number;
   readonly priority: number;
   readonly delayMs: number;
@@ -62,9 +62,8 @@ export function openRedisQueues(redis: Redis, registry: QueueRegistry, prefix: s
   return {
     ...inspection,
     async add(name, jobs) {
-      await bounded(
-        named(name).addBulk(jobs.map((job) => ({ name: job.kind, data: job.envelope, opts: jobOptions(job) }))),
-      );
+      // What `addBulk` does in the end. Before that it makes of each job an object that can do all a job can, and encodes its data anew.
+      await bounded(named(name).getBackend().addJobs(jobs.map(entryOf)));
     },
     async counts(name) {
       const queue = named(name);
@@ -107,6 +106,21 @@ async function promoteJob(queue: Queue, runKey: string): Promise<void> {
   await job?.promote().catch((error: unknown) => {
     if (!(error instanceof Error && error.message.includes('delayed'))) throw error;
   });
+}
+
+/** A job that has done nothing yet. */
+const untouched = {
+  progress: 0,
+  attemptsMade: 0,
+  attemptsStarted: 0,
+  stalledCounter: 0,
+  failedReason: '',
+  returnvalue: '',
+};
+
+function entryOf(job: Handover): { job: JobJson; jobId: string } {
+  const { runKey: id, kind: name, envelope: data } = job;
+  return { jobId: id, job: { ...untouched, id, name, data, opts: jobOptions(job), timestamp: Date.now() } };
 }
 
 /**

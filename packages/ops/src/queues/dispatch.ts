@@ -2,7 +2,6 @@ import type { Failpoint } from '../failpoints/index.ts';
 import { type Database, prepared, sql, type Tx } from '../postgres/index.ts';
 import { RedisTimeout } from '../redis/index.ts';
 import type { Handover, RedisQueues } from './bullmq.ts';
-import type { Envelope } from './envelope.ts';
 
 export interface DispatchDeps {
   readonly db: Database;
@@ -137,11 +136,13 @@ async function promoteKnown(redis: RedisQueues, queue: string, rows: readonly Ou
     );
 }
 
+/** Throws for a text that is no JSON: workers cannot read past such a job. */
 function handoverOf(row: OutboxRow): Handover {
+  JSON.parse(row.envelope);
   return {
     runKey: row.run_key,
     kind: row.kind,
-    envelope: JSON.parse(row.envelope) as Envelope,
+    envelope: row.envelope,
     attempts: row.max_attempts,
     priority: row.priority,
     delayMs: row.delay_ms,

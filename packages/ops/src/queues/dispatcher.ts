@@ -7,7 +7,7 @@ import { refuseEviction } from '../redis/index.ts';
 import type { Redis } from 'ioredis';
 import type { RedisQueues } from './bullmq.ts';
 import type { DeathWriter } from './death.ts';
-import { dispatchOnce, mostRefusals } from './dispatch.ts';
+import { type DispatchResult, dispatchOnce, mostRefusals } from './dispatch.ts';
 import { describeFailure } from './failure.ts';
 import { bindInstruments, type QueueInstruments } from './instruments.ts';
 import type { QueueRegistry } from './registry.ts';
@@ -33,20 +33,23 @@ export function openDispatcher(deps: DispatcherDeps): Runnable {
   const instruments = new Map<string, QueueInstruments>(
     registry.names.map((name) => [name, bindInstruments(metrics, name)]),
   );
+  const dispatch = dispatchInTurns(() =>
+    dispatchOnce({
+      db,
+      redis: deps.queues,
+      failpoint: deps.failpoint,
+      mostWaiting: deps.mostWaiting,
+      onDispatched: (queue, count) => instruments.get(queue)?.enqueued(count),
+      onRefused: (runKey, queue, error, refusals) => bury(deps, { runKey, queue, error, refusals }),
+    }),
+  );
   const loop = repeating({
     name: 'dispatcher',
     everyMs: deps.pollMs,
     pauseAfterErrorMs: 500,
     onError: (error) => log.error('dispatch_failed', error),
     async runOnce() {
-      const { dispatched, refused, more } = await dispatchOnce({
-        db,
-        redis: deps.queues,
-        failpoint: deps.failpoint,
-        mostWaiting: deps.mostWaiting,
-        onDispatched: (queue, count) => instruments.get(queue)?.enqueued(count),
-        onRefused: (runKey, queue, error, refusals) => bury(deps, { runKey, queue, error, refusals }),
-      });
+      const { dispatched, refused, more } = await dispatch();
       if (dispatched > 0) log.debug('jobs_dispatched', { dispatched });
       // A refused row is offered again after a pause, not at once.
       return { more: more && refused === 0 };
@@ -67,6 +70,25 @@ export function openDispatcher(deps: DispatcherDeps): Runnable {
       unsubscribe();
       await loop.stop();
     },
+  };
+}
+
+/**
+ * While more waits than one call takes, two are under way: Postgres reads and marks for one what Redis takes of the other.
+ */
+function dispatchInTurns(once: () => Promise<DispatchResult>): () => Promise<DispatchResult> {
+  let calls = 1;
+  return async () => {
+    const settled = await Promise.allSettled(Array.from({ length: calls }, once));
+    calls = 1;
+    const results = settled.map((one) => {
+      if (one.status === 'rejected') throw one.reason;
+      return one.value;
+    });
+    const more = results.some((one) => one.more);
+    if (more) calls = 2;
+    const sum = (of: 'dispatched' | 'refused') => results.reduce((total, one) => total + one[of], 0);
+    return { dispatched: sum('dispatched'), refused: sum('refused'), more };
   };
 }
 
