@@ -1,6 +1,8 @@
-import { type Database, openDatabase, sql } from '@fmhl/ops';
+import { audit, type Database, openDatabase, raw, sql } from '@fmhl/ops';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { actingAs, appendOnly, type DatabaseRole, databaseRoles, grantRoles } from './database-roles.ts';
+import { removeEnded } from './features/accounts/index.ts';
+import { removeOldSignIns } from './features/auth/index.ts';
 import { openTestWorld, type TestWorld } from './testing/world.ts';
 
 let world: TestWorld;
@@ -60,9 +62,10 @@ describe('every process role', () => {
     for (const { name } of rows) {
       for (const role of roles) {
         const rights: Record<string, string> = databaseRoles[role];
-        const [letters = '', column] = (rights[name] ?? rights[name.replace(/\.\w+$/, '.*')] ?? '?').split('(');
+        const given = rights[name] ?? rights[name.replace(/\.\w+$/, '.*')] ?? '?';
+        const letters = given.replace(/\(\w+\)/, '');
         // A right on a column is none on the table.
-        const kept = column ? 'w' : appendOnly.includes(name) ? 'wd' : name === 'ops.migration' ? 'awd' : '';
+        const kept = letters !== given ? 'w' : appendOnly.includes(name) ? 'wd' : name === 'ops.migration' ? 'awd' : '';
         const expected = letters
           .split('')
           .filter((one) => !kept.includes(one))
@@ -92,6 +95,43 @@ describe('every process role', () => {
     await expect(db.query(sql`update level set price_cents = 1`)).rejects.toThrow('permission denied');
     await expect(db.query(sql`update v_niche set name = 'x'`)).rejects.toThrow('permission denied');
     await expect(db.query(sql`update payment set status = 'succeeded'`)).rejects.toThrow('permission denied');
+  });
+
+  it.each([
+    ['update identity.session set user_id = user_id'],
+    ["update identity.session set mfa_at = clock_timestamp(), kind = 'full'"],
+    ["update identity.session set expires_at = expires_at + interval '1 day', revoked_at = null"],
+    ['update identity.api_token set scopes = scopes'],
+    ['update identity.api_token set version = version'],
+    ['update identity.user_token set used_at = null'],
+    ["update identity.passkey_challenge set expires_at = 'infinity'"],
+    ["update identity.login_failure set at = 'epoch'"],
+    ["insert into identity.session (user_id, token_sha256, idle_expires_at, expires_at) values (null, '', now(), now())"],
+  ])('fmhl_scheduler makes nobody an admin: %s', async (statement) => {
+    await expect(databaseOf('fmhl_scheduler').query(raw(statement))).rejects.toThrow('permission denied');
+  });
+
+  it('fmhl_scheduler removes what ended', async () => {
+    const db = databaseOf('fmhl_scheduler');
+    await removeOldSignIns(db, { now: new Date(), limit: 10 });
+    await removeEnded(db, new Date());
+  });
+
+  it.each(roles)('%s adds to the audit log and its row waits for a link', async (role) => {
+    const db = databaseOf(role);
+    const actor = { id: 'test', name: 'test', via: 'system' } as const;
+    await db.transaction((tx) => audit(tx, { actor, action: 'test.acted', targetType: 'role', targetId: role }));
+    const { rows } = await world.db.query(sql`
+      select count(*)::int as waiting from ops.audit_pending natural join ops.audit_log where target_id = ${role}`);
+    expect(rows[0]?.waiting).toBe(1);
+  });
+
+  it.each(['fmhl_api', 'fmhl_worker', 'fmhl_relay'] as const)('%s forges no link of the audit log', async (role) => {
+    const db = databaseOf(role);
+    const link = "insert into ops.audit_chain (n, seq, hash) values (1, 1, sha256('forged'))";
+    const waiting = 'insert into ops.audit_pending (seq) values (1)';
+    for (const statement of [link, waiting, 'delete from ops.audit_pending', 'update ops.audit_pending set seq = -seq'])
+      await expect(db.query(raw(statement))).rejects.toThrow('permission denied');
   });
 
   it('is granted the same a second time', async () => {

@@ -1,7 +1,14 @@
 import { openDatabase, raw, sql } from '@fmhl/ops';
 
 /** r reads, a adds rows, w changes them (and locks them), d deletes, as PostgreSQL writes them; `rw(column)` changes that column alone. */
-export type Rights = '' | 'r' | 'ra' | 'rw' | 'raw' | 'rwd' | 'rawd' | `rw(${string})`;
+export type Rights = '' | 'r' | 'ra' | 'rd' | 'rw' | 'raw' | 'rwd' | 'rawd' | `rw(${string})` | `rw(${string})d`;
+
+/** For who writes the audit log alone: a trigger, with the rights of its owner, notes which rows wait for their link. */
+const linksNothing = { 'ops.audit_chain': '', 'ops.audit_pending': '' } as const;
+/** For who verifies it. */
+const readsLinks = { 'ops.audit_chain': 'r', 'ops.audit_pending': 'r' } as const;
+/** For who links: what waits is taken away, and nobody says that a row waits. */
+const links = { 'ops.audit_chain': 'ra', 'ops.audit_pending': 'rd' } as const;
 
 /**
  * What each kind of process may do in the database, by table or view; `schema.*` is for those of a schema that are not named. The owner of
@@ -9,10 +16,17 @@ export type Rights = '' | 'r' | 'ra' | 'rw' | 'raw' | 'rwd' | 'rawd' | `rw(${str
  */
 export const databaseRoles = {
   /** `fmhl up` and the commands: all roles in one. */
-  fmhl_app: { 'ops.*': 'rawd', 'public.*': 'rawd', 'identity.*': 'rawd' },
-  fmhl_api: { 'ops.*': 'rawd', 'public.*': 'raw', 'public.subscription_area': 'rawd', 'identity.*': 'rawd' },
+  fmhl_app: { 'ops.*': 'rawd', ...links, 'public.*': 'rawd', 'identity.*': 'rawd' },
+  fmhl_api: {
+    'ops.*': 'rawd',
+    ...readsLinks,
+    'public.*': 'raw',
+    'public.subscription_area': 'rawd',
+    'identity.*': 'rawd',
+  },
   fmhl_worker: {
     'ops.*': 'rawd',
+    ...linksNothing,
     'public.*': 'r',
     'public.email': 'raw',
     'public.email_suppression': 'ra',
@@ -30,18 +44,20 @@ export const databaseRoles = {
     'public.v_subscription': 'rw(id)',
     'identity.*': '',
   },
-  fmhl_relay: { 'ops.*': 'rawd', 'public.*': '', 'identity.*': '' },
+  fmhl_relay: { 'ops.*': 'rawd', ...linksNothing, 'public.*': '', 'identity.*': '' },
   fmhl_scheduler: {
     'ops.*': 'rawd',
+    ...links,
     'public.*': 'r',
     'public.lead': 'rw',
     'public.email': 'raw',
     'identity.*': '',
-    'identity.session': 'rwd',
-    'identity.login_failure': 'rwd',
-    'identity.user_token': 'rwd',
-    'identity.api_token': 'rwd',
-    'identity.passkey_challenge': 'rwd',
+    // To remove old rows it locks them, which asks for a right to change some column: one that opens nothing.
+    'identity.session': 'rw(version)d',
+    'identity.login_failure': 'rw(id)d',
+    'identity.user_token': 'rd',
+    'identity.api_token': 'rd',
+    'identity.passkey_challenge': 'rd',
   },
 } as const satisfies Record<string, Readonly<Record<string, Rights>>>;
 
@@ -102,7 +118,8 @@ function grantOn(table: string, letters: Rights, role: DatabaseRole): string {
 
 /** Each letter in a word, with the column that a change is for. */
 function wordsOf(rights: string): string {
-  const [letters = '', column] = rights.split(/[()]/);
+  const column = /\((\w+)\)/.exec(rights)?.[1];
+  const letters = rights.replace(/\(\w+\)/, '');
   const all = letters.split('').map((letter) => words[letter as keyof typeof words]);
   return all.map((word) => (word === 'update' && column ? `update (${column})` : word)).join(', ');
 }

@@ -126,7 +126,7 @@ describe('the product under least privilege', () => {
       expect([path, read.statusCode]).toEqual([path, 200]);
     }
     const admin = await signInAs(world.db);
-    for (const path of ['queues', 'queues/dlq', 'leads', 'providers', 'niches', 'audit']) {
+    for (const path of ['queues', 'queues/dlq', 'leads', 'providers', 'niches', 'audit', 'audit/verify']) {
       const read = await server.inject({ url: `/api/v1/admin/${path}`, headers: admin.headers });
       expect([path, read.statusCode]).toEqual([path, 200]);
     }
