@@ -1,6 +1,7 @@
 /** Dead letters of any number, made by a few set-based statements: same size, same shape. */
 import { z } from 'zod';
 import { foldChanges } from '../packages/ops/src/dead-letters/index.ts';
+import { letterIdOf } from '../packages/ops/src/dead-letters/letter-statements.ts';
 import { type Database, type Queryable, raw, sql } from '../packages/ops/src/postgres/index.ts';
 import {
   createRegistry,
@@ -177,7 +178,7 @@ async function drawLetters(tx: Queryable, { first, from, to, last }: Part): Prom
   await tx.query(sql`
     create temp table bench_drawn on commit drop as
     with drawn as materialized (
-      select n, gen_random_uuid() as id, 'job-' || n as run_key, md5('correlation-' || n) as correlation_id,
+      select n, 'job-' || n as run_key, md5('correlation-' || n) as correlation_id,
              (1 + width_bucket((n * 7919::bigint % 1000) / 1000.0::float8, ${bounds}::float8[])) * ${fingerprintsOfQueue}::int
                + floor(power(random(), 2) * ${fingerprintsOfQueue}::int)::int as failure,
              now() - (1 - (n + random() - ${first}::int) / ${last - first}::int) * ${days}::int * interval '1 day' as failed_at,
@@ -185,7 +186,7 @@ async function drawLetters(tx: Queryable, { first, from, to, last }: Part): Prom
              '{"customer":{"id":' || n || ',"email":"person-' || n || '@example.com"},"order":"order-' || n || '","amount_cents":'
                || n * 37::bigint % 100000 || ',"note":"' as head
       from generate_series(${from}::int, ${to - 1}::int) n)
-    select d.n, d.id, d.run_key, d.correlation_id, d.failed_at, d.state, d.head || repeat('x', greatest(0, 298 - length(d.head))) || '"}' as body,
+    select d.n, ${letterIdOf(sql`d.failed_at`)} as id, d.run_key, d.correlation_id, d.failed_at, d.state, d.head || repeat('x', greatest(0, 298 - length(d.head))) || '"}' as body,
            '1.' || 2 - extract(day from now() - d.failed_at)::int / 11 || '.0' as version,
            f.queue, f.fingerprint, f.error_type, f.message, f.cause, f.stack
     from drawn d join bench_failure f on f.n = d.failure`);
@@ -217,7 +218,7 @@ export async function addWaitingJobs(db: Database, redisUrl: string, jobs: numbe
 function waitingJob(n: number) {
   const [runKey, meta] = [`waiting-${n}`, { correlation_id: 'bench', enqueued_at: new Date().toISOString() }];
   const envelope = { v: 1 as const, run: runKey, root: runKey, meta, body: payloadOf(n) };
-  return { runKey, kind, envelope, attempts: 3, priority: 0, delayMs: 0 };
+  return { runKey, kind, envelope: JSON.stringify(envelope), attempts: 3, priority: 0, delayMs: 0 };
 }
 
 /** The triggers counted in the hour of the clock; these letters died over a month. */

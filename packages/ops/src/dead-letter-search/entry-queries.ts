@@ -68,7 +68,9 @@ export async function readRuns(db: Queryable, letter: { id: string; root_key: st
       sql`
         select ${columns} from ops.job_run where run_key = ${letter.root_key}::text and generation = 0
         union all
-        (select ${columns} from ops.job_run where dlq_id = ${letter.id} order by generation desc limit 1000)`,
+        select ${columns} from ops.job_run where run_key = any (array (
+          select 'dlq-' || id || '-r' || g from ops.dead_letter_queue, generate_series(greatest(1, generation - 999), generation) g
+          where id = ${letter.id}))`,
     ),
   );
   return rows;

@@ -25,12 +25,14 @@ export async function retainBatch(db: Database): Promise<Retained> {
       where resolved_at < clock_timestamp() - ${letterRetention.closedDays} * interval '1 day'
       order by resolved_at limit ${batchSize} for update skip locked),
     letters as (
-      delete from ops.dead_letter_queue l using old where l.id = old.id returning l.id, l.queue_name, l.root_key, l.run_key),
+      delete from ops.dead_letter_queue l using old where l.id = old.id returning l.id, l.queue_name, l.root_key, l.generation),
     payloads as (delete from ops.dead_letter_payload p using old where p.letter_id = old.id),
     notes as (delete from ops.dead_letter_note n using old where n.letter_id = old.id),
     first_runs as (
       delete from ops.job_run r using letters l where r.run_key = l.root_key and r.state <> 'enqueued' and r.dlq_id is null),
-    retries as (delete from ops.job_run r using letters l where r.dlq_id = l.id and r.state <> 'enqueued')
+    retries as (
+      delete from ops.job_run where state <> 'enqueued' and run_key = any (array (
+        select 'dlq-' || id || '-r' || g from letters, generate_series(1, generation) g)))
     select queue_name as queue, count(*)::int as letters from letters group by queue_name`);
   const removed = Object.fromEntries(rows.map(({ queue, letters }) => [queue, letters]));
   const sum = rows.reduce((total, { letters }) => total + letters, 0);
