@@ -48,8 +48,8 @@ ${table(
   ],
 )}
 
-The second listener is that of \`METRICS_PORT\`. On the main one, probes, metrics and mailbox answer only to \`METRICS_ALLOWED_NETWORKS\` and never
-through a proxy; to others they do not exist.`;
+The second listener is that of \`METRICS_PORT\`. On the main one, probes, metrics and mailbox answer only to \`METRICS_ALLOWED_NETWORKS\`, asked as
+localhost, by address or by a name of \`METRICS_ALLOWED_HOSTS\`, and never through a proxy; to others they do not exist.`;
 
 function sectionsOf({ paths }: OpenApi): string[] {
   const routes = Object.entries(paths).flatMap(([path, methods]) =>

@@ -47,6 +47,8 @@ describe('the configuration', () => {
       requestsPerAccount: 1_200,
       leadsPerAddress: 120,
       leadsPerEmail: 20,
+      registrationsPerAddress: 10,
+      registrationsPerEmail: 5,
       shutdownDrainMs: 0,
       workerConcurrency: 4,
       pgPoolSize: 10,
@@ -97,6 +99,24 @@ describe('the configuration', () => {
       expect(readConfig({ REDIS_URL: url }).redisUrl).toBe(url);
     },
   );
+
+  it.each([
+    [{}, ['127.0.0.0/8', '::1/128']],
+    [{ HOST: '0.0.0.0' }, ['127.0.0.0/8', '::1/128']],
+    [{ PUBLIC_URL: 'http://localhost:8080' }, ['127.0.0.0/8', '::1/128']],
+    [{ PUBLIC_URL: 'https://leads.example.com' }, []],
+    [{ PUBLIC_URL: 'https://leads.example.com', METRICS_ALLOWED_NETWORKS: '10.1.0.0/16' }, ['10.1.0.0/16']],
+  ])('with %o shows metrics to %o on the main listener', (env, networks) => {
+    expect(readConfig(env).metricsAllowedNetworks).toEqual(networks);
+  });
+
+  it('names hosts without their port', () => {
+    expect(readConfig({ METRICS_ALLOWED_HOSTS: 'fmhl, api.internal' }).metricsAllowedHosts).toEqual([
+      'fmhl',
+      'api.internal',
+    ]);
+    expect(faultsOf({ METRICS_ALLOWED_HOSTS: 'fmhl:3000' })).toHaveLength(1);
+  });
 
   it.each(['10.0.0.0/33', '10.0.0/8', '::1/129', '10.0.0.0/8/8', 'home', '10.0.0.0/'])(
     'refuses the network %s',
@@ -155,21 +175,28 @@ describe('the configuration', () => {
     ]);
   });
 
+  const production = { NODE_ENV: 'production', DEPOSIT_MODE: 'gateway', AUDIT_ANCHOR: 'none' };
+
   it('refuses settings that contradict each other', () => {
-    expect(
-      faultsOf({ NODE_ENV: 'production', DEPOSIT_MODE: 'gateway', FAILPOINT: 'distribute.before-commit' }),
-    ).toHaveLength(1);
+    expect(faultsOf({ ...production, FAILPOINT: 'distribute.before-commit' })).toHaveLength(1);
     expect(faultsOf({ PORT: '9090' })).toEqual(['METRICS_PORT: expected another port than PORT, got 9090']);
     expect(faultsOf({ PORT: '9090', METRICS_ENABLED: 'false' })).toEqual([]);
     expect(faultsOf({ FMHL_ADMIN_PASSWORD: 'long enough' })).toHaveLength(1);
   });
 
   it('asks in production whether deposits are money for nothing', () => {
-    expect(faultsOf({ NODE_ENV: 'production' })).toEqual([
+    expect(faultsOf({ ...production, DEPOSIT_MODE: '' })).toEqual([
       'DEPOSIT_MODE: expected gateway, or instant on purpose, when NODE_ENV is production',
     ]);
-    for (const mode of ['gateway', 'instant'])
-      expect(faultsOf({ NODE_ENV: 'production', DEPOSIT_MODE: mode })).toEqual([]);
+    for (const mode of ['gateway', 'instant']) expect(faultsOf({ ...production, DEPOSIT_MODE: mode })).toEqual([]);
+  });
+
+  it('asks in production where the head of the audit chain is kept', () => {
+    expect(faultsOf({ ...production, AUDIT_ANCHOR: undefined })).toEqual([
+      'AUDIT_ANCHOR: expected a path or an https address, or none on purpose, when NODE_ENV is production',
+    ]);
+    for (const place of ['none', '/mnt/elsewhere/anchor.jsonl', 'https://anchor.example.com/'])
+      expect(faultsOf({ ...production, AUDIT_ANCHOR: place })).toEqual([]);
   });
 
   it('makes the public address one that a browser here can open', () => {

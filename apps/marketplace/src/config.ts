@@ -1,13 +1,18 @@
 import { readFileSync } from 'node:fs';
 import { isIPv6 } from 'node:net';
 import type { z } from 'zod';
+import { isLocalHost } from './local-host.ts';
 import { type Setting, type SettingName, type Settings, settings } from './settings.ts';
 
 type ValueOf<S> = S extends { schema: z.ZodType<infer Value> } ? Value : never;
 type Worked<S> = S extends { default: string } ? ValueOf<S> : ValueOf<S> | undefined;
 
 /** Every setting with its value, by its name in `settings`. Those without a default may be undefined. */
-export type Config = { [Name in SettingName]: Name extends 'publicUrl' ? string : Worked<Settings[Name]> };
+export type Config = {
+  [Name in SettingName]: Name extends 'publicUrl' | 'metricsAllowedNetworks'
+    ? ValueOf<Settings[Name]>
+    : Worked<Settings[Name]>;
+};
 
 export type Environment = Record<string, string | undefined>;
 /** What the command line gave, by name of the setting; it goes before the environment. */
@@ -41,7 +46,17 @@ export function readConfig(
     ...unsaid(values, env),
   ];
   if (lines.length > 0) throw new ConfigError(lines);
-  return { ...values, publicUrl: values.publicUrl ?? publicUrlOf(values) };
+  return {
+    ...values,
+    publicUrl: values.publicUrl ?? publicUrlOf(values),
+    metricsAllowedNetworks: values.metricsAllowedNetworks ?? ownNetworks(values),
+  };
+}
+
+/** This machine; behind a public address nobody unless named, as a proxy on this machine would make a neighbour of everybody. */
+function ownNetworks({ publicUrl }: Partial<Config>): string[] {
+  const isOfHere = publicUrl === undefined || isLocalHost(new URL(publicUrl).hostname);
+  return isOfHere ? ['127.0.0.0/8', '::1/128'] : [];
 }
 
 /** The configuration of this process. */

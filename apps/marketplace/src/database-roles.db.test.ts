@@ -106,7 +106,9 @@ describe('every process role', () => {
     ['update identity.user_token set used_at = null'],
     ["update identity.passkey_challenge set expires_at = 'infinity'"],
     ["update identity.login_failure set at = 'epoch'"],
-    ["insert into identity.session (user_id, token_sha256, idle_expires_at, expires_at) values (null, '', now(), now())"],
+    [
+      "insert into identity.session (user_id, token_sha256, idle_expires_at, expires_at) values (null, '', now(), now())",
+    ],
   ])('fmhl_scheduler makes nobody an admin: %s', async (statement) => {
     await expect(databaseOf('fmhl_scheduler').query(raw(statement))).rejects.toThrow('permission denied');
   });

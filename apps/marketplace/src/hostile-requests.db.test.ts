@@ -283,8 +283,19 @@ describe('metrics and health on the public listener', () => {
         expect((await server.inject({ url, remoteAddress: stranger, headers })).statusCode).toBe(404);
   });
 
+  it('are not there through a proxy on this machine that tells nothing, unless they are asked for', async () => {
+    const status = async (of: FastifyInstance, url: string) =>
+      (await of.inject({ url, remoteAddress: '127.0.0.1', headers: { host: '127.0.0.1:3000' } })).statusCode;
+    for (const url of paths) expect(await status(server, url)).toBe(404);
+    const asked = openTestApp({ METRICS_ALLOWED_NETWORKS: '127.0.0.1' });
+    const shown = await buildHttp(asked);
+    expect(await status(shown, '/metrics')).toBe(200);
+    await shown.close();
+    await asked.close();
+  });
+
   it('are not there through a trusted proxy either', async () => {
-    const behind = openTestApp({ TRUSTED_PROXIES: '127.0.0.1' });
+    const behind = openTestApp({ TRUSTED_PROXIES: '127.0.0.1', METRICS_ALLOWED_NETWORKS: '127.0.0.1' });
     const proxied = await buildHttp(behind);
     for (const url of paths) {
       const through = { url, remoteAddress: '127.0.0.1', headers: { 'x-forwarded-for': '127.0.0.1' } };

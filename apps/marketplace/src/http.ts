@@ -46,6 +46,7 @@ export async function buildHttp(
     forceCloseConnections: 'idle',
     requestTimeout: 30_000,
   });
+  if (app.config.publicUrl.startsWith('https:')) server.decorate('reachedOverTls', true);
   if (onRoute) server.addHook('onRoute', onRoute);
   gracefulClose(server, { isDraining: () => app.ops.health.isDraining() });
   server.setErrorHandler((error, request, reply) => answerError(error, request, reply, app.log));
@@ -61,6 +62,7 @@ export async function buildHttp(
     needs: ['database'],
     guarded: true,
     allowedNetworks: app.config.metricsAllowedNetworks,
+    allowedHosts: app.config.metricsAllowedHosts ?? [],
   });
   server.get('/', frontPage(app.version, pages));
   server.get('/confirm', confirmPage);

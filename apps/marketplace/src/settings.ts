@@ -58,6 +58,11 @@ const networks = z
   .transform((list) => list.split(',').map((entry) => entry.trim()))
   .refine((entries) => entries.every(isNetwork), 'networks like 10.0.0.0/8,::1/128');
 
+const hosts = z
+  .string()
+  .transform((list) => list.split(',').map((entry) => entry.trim()))
+  .refine((names) => names.every((name) => /^[\w-]+(\.[\w-]+)*$/.test(name)), 'host names without port');
+
 const redisAddress = z
   .string()
   .refine(
@@ -108,9 +113,16 @@ export const settings = {
   metricsAllowedNetworks: {
     env: 'METRICS_ALLOWED_NETWORKS',
     schema: networks,
-    default: '127.0.0.0/8,::1/128',
+    defaultMeaning: '127.0.0.0/8,::1/128; none where PUBLIC_URL is not of this machine',
     describe:
-      'Comma-separated networks (CIDR) which may read the metrics, the probes and the embedded mailbox on the main listener.',
+      'Comma-separated networks (CIDR) which may read the metrics, the probes and the embedded mailbox on the main listener. Name none that a reverse proxy is in.',
+  },
+  metricsAllowedHosts: {
+    env: 'METRICS_ALLOWED_HOSTS',
+    schema: hosts,
+    defaultMeaning: 'none',
+    describe:
+      'Comma-separated names of this server by which they may be asked for there, besides localhost and IP addresses.',
   },
   trustedProxies: {
     env: 'TRUSTED_PROXIES',

@@ -87,7 +87,7 @@ function partsOf(app: App, embedded: Embedded): Runnable[] {
   const api = apiRole(app, {
     ...(mailbox && {
       extend: async (server: FastifyInstance) =>
-        server.register(mailboxRoutes(mailbox, app.config.metricsAllowedNetworks)),
+        server.register(mailboxRoutes(mailbox, app.config.metricsAllowedNetworks, app.config.metricsAllowedHosts)),
     }),
     pages: mailbox ? [{ href: '/mailbox', text: 'every mail that was sent' }] : [],
   });

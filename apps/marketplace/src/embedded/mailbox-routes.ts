@@ -8,11 +8,15 @@ const listQuery = z.object({ to: z.string().max(320).optional() });
 
 /**
  * The mailbox to look at: `/mailbox`, `/mailbox/:id` for people, `/mailbox.json?to=` for programs. It shows every mail, so it is mounted
- * where the embedded mailbox runs and nowhere else, and answers only to `networks`, never through a proxy.
+ * where the embedded mailbox runs and nowhere else, and answers only to `networks`, asked as localhost, by address or as one of `hosts`, never through a proxy.
  */
-export function mailboxRoutes(mailbox: Mailbox, networks: readonly string[]): FastifyPluginAsync {
+export function mailboxRoutes(
+  mailbox: Mailbox,
+  networks: readonly string[],
+  hosts: readonly string[] = [],
+): FastifyPluginAsync {
   return async (app: FastifyInstance) => {
-    guardNetworks(app, networks);
+    guardNetworks(app, networks, hosts);
     const options = { schema: { hide: true } };
     app.get('/mailbox.json', options, async (request, reply) => {
       reply.header('cache-control', 'no-store');

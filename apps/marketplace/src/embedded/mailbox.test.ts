@@ -127,6 +127,8 @@ describe('the mailbox pages', () => {
     const strangers = [
       { remoteAddress: '192.0.2.7' },
       { remoteAddress: '127.0.0.1', headers: { 'x-forwarded-for': '127.0.0.1' } },
+      { remoteAddress: '127.0.0.1', headers: { 'x-real-ip': '127.0.0.1' } },
+      { remoteAddress: '127.0.0.1', headers: { host: 'rebound.example.com:3000' } },
     ];
     for (const url of urls) {
       for (const stranger of strangers) {

@@ -75,18 +75,44 @@ describe('the guarded probes', () => {
     expect(await Promise.all(codes)).toEqual([200, 200, 404, 200, 200, 404, 404]);
   });
 
-  it.each(['forwarded', 'via', 'x-forwarded-for', 'X-Forwarded-Host', 'x-forwarded-proto'])(
-    'refuse whatever came with %s',
-    async (header) => {
-      const { app } = open({ guarded: true });
-      const answer = await app.inject({
-        url: '/metrics',
-        remoteAddress: '127.0.0.1',
-        headers: { [header]: '127.0.0.1' },
-      });
-      expect(answer.statusCode).toBe(404);
-    },
-  );
+  it.each([
+    'forwarded',
+    'via',
+    'x-forwarded-for',
+    'X-Forwarded-Host',
+    'x-forwarded-proto',
+    'X-Real-IP',
+    'cf-connecting-ip',
+    'True-Client-IP',
+  ])('refuse whatever came with %s', async (header) => {
+    const { app } = open({ guarded: true });
+    const answer = await app.inject({
+      url: '/metrics',
+      remoteAddress: '127.0.0.1',
+      headers: { [header]: '127.0.0.1' },
+    });
+    expect(answer.statusCode).toBe(404);
+  });
+
+  it.each([
+    ['127.0.0.1:3000', 200],
+    ['[::1]:3000', 200],
+    ['10.0.0.7', 200],
+    ['LOCALHOST:3000', 200],
+    ['fmhl.internal:3000', 200],
+    ['rebound.example.com:3000', 404],
+    ['127.0.0.1.example.com', 404],
+    ['localhost.example.com', 404],
+    ['fmhl.internal.example.com', 404],
+  ])('asked as %o answer %i: a name of strangers may lead to any address', async (host, status) => {
+    const { app } = open({ guarded: true, allowedHosts: ['fmhl.Internal'] });
+    for (const url of paths) expect((await app.inject({ url, headers: { host } })).statusCode).toBe(status);
+  });
+
+  it('answer nobody where no network is named', async () => {
+    const { app } = open({ guarded: true, allowedNetworks: [] });
+    for (const url of paths) expect((await app.inject(url)).statusCode).toBe(404);
+  });
 
   it('refuse in the words of a path that does not exist', async () => {
     const { app } = open({ guarded: true });

@@ -15,12 +15,14 @@ export interface ProbeOptions {
   guarded?: boolean;
   /** CIDR ranges or addresses, used when guarded. Default loopback. A bad one throws `RangeError` at registration. */
   allowedNetworks?: readonly string[];
+  /** Names of this server by which it may be asked when guarded, besides `localhost` and IP addresses. Default none. */
+  allowedHosts?: readonly string[];
 }
 
 /** `/health/live`, `/health/ready`, `/health`, `/health/serving` and `/metrics`, as a Fastify plugin. */
 export async function probes(app: FastifyInstance, options: ProbeOptions): Promise<void> {
   const { health, metrics, needs = ['database', 'redis'], guarded = false } = options;
-  if (guarded) guardNetworks(app, options.allowedNetworks);
+  if (guarded) guardNetworks(app, options.allowedNetworks, options.allowedHosts);
   const route = { logLevel: 'silent' } as const;
   app.get('/health/live', route, (_, reply) => send(reply, health.live()));
   app.get('/health/ready', route, async (_, reply) => send(reply, await health.ready()));
@@ -36,13 +38,21 @@ export async function probes(app: FastifyInstance, options: ProbeOptions): Promi
 }
 
 /**
- * Answers 404 on every route of `app` to peers outside `networks` (CIDR ranges or addresses, default loopback) and to whatever came
- * through a proxy. A bad network throws `RangeError`.
+ * Answers 404 on every route of `app` to peers outside `networks` (CIDR ranges or addresses, default loopback; an empty list is nobody), to
+ * what a proxy says it passed on, and to what asks another host than `localhost`, an IP address or one of `hosts` (names without port,
+ * default none): a page on the web can have its own name lead here. A bad network throws `RangeError`. A proxy that tells neither by a
+ * header nor by the host cannot be told from a peer: where one may stand in front, pass no network it is in.
  */
-export function guardNetworks(app: FastifyInstance, networks: readonly string[] = ['127.0.0.0/8', '::1/128']): void {
+export function guardNetworks(
+  app: FastifyInstance,
+  networks: readonly string[] = ['127.0.0.0/8', '::1/128'],
+  hosts: readonly string[] = [],
+): void {
   const allows = peerCheck(networks);
+  const names = new Set(['localhost', ...hosts.map((host) => host.toLowerCase())]);
   app.addHook('onRequest', async (request, reply) => {
-    if (!(allows(request.socket.remoteAddress) && isDirect(request))) return notFound(reply);
+    const isAllowed = allows(request.socket.remoteAddress) && isDirect(request) && asksHere(request, names);
+    if (!isAllowed) return notFound(reply);
   });
 }
 
@@ -65,9 +75,27 @@ function notFound(reply: FastifyReply) {
 
 /** False for a request that a proxy passed on: its peer address is the proxy's, which says nothing about the caller. */
 function isDirect({ headers }: FastifyRequest): boolean {
-  return !Object.keys(headers).some(
-    (name) => name === 'forwarded' || name === 'via' || name.startsWith('x-forwarded-'),
-  );
+  return !Object.keys(headers).some((name) => proxyHeaders.has(name) || name.startsWith('x-forwarded-'));
+}
+
+const proxyHeaders: ReadonlySet<string> = new Set([
+  'forwarded',
+  'via',
+  'x-real-ip',
+  'x-client-ip',
+  'x-cluster-client-ip',
+  'x-original-forwarded-for',
+  'x-envoy-external-address',
+  'cf-connecting-ip',
+  'fastly-client-ip',
+  'fly-client-ip',
+  'true-client-ip',
+]);
+
+/** A name that strangers own may lead to any address; an address, and the names of this server, lead here alone. */
+function asksHere({ headers: { host = '' } }: FastifyRequest, names: ReadonlySet<string>): boolean {
+  const name = host.replace(/:\d*$/, '').toLowerCase();
+  return names.has(name) || isIP(name.replace(/^\[(.*)\]$/, '$1')) !== 0;
 }
 
 /** Judges the address of a socket. IPv4 in IPv6 clothes counts as IPv4. */

@@ -15,6 +15,11 @@ describe('the cookie', () => {
     expect(sessionCookie({ protocol, hostname })).toEqual({ name: '__Host-fmhl_session', secure: true });
   });
 
+  it('is bound to its host where people come over TLS, whatever host the request names', () => {
+    const request = { protocol: 'http', hostname: 'localhost', server: { reachedOverTls: true } };
+    expect(sessionCookie(request)).toEqual({ name: '__Host-fmhl_session', secure: true });
+  });
+
   it('is out of reach of scripts and of other sites', () => {
     const expires = new Date('2026-05-01T12:00:00Z');
     expect(writeCookie({ name: 'fmhl_session', secure: false }, 'abc', expires)).toBe(

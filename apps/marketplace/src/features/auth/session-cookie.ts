@@ -1,17 +1,32 @@
+import { isLocalHost } from '../../local-host.ts';
+
 /** The cookie of a session on one host. */
 export interface SessionCookie {
   name: string;
   secure: boolean;
 }
 
-/** Its `__Host-` form is bound to one host over TLS; browsers refuse that on plain http localhost. */
-export function sessionCookie({ protocol, hostname }: { protocol: string; hostname: string }): SessionCookie {
-  const secure = protocol === 'https' || !isLocal(hostname);
-  return { name: secure ? '__Host-fmhl_session' : 'fmhl_session', secure };
+/** What of a request tells which form its cookie has. */
+export interface Reached {
+  readonly protocol: string;
+  readonly hostname: string;
+  readonly server?: { readonly reachedOverTls?: boolean };
 }
 
-function isLocal(hostname: string): boolean {
-  return /^(localhost|.+\.localhost|127(\.\d{1,3}){3}|\[?::1\]?)$/i.test(hostname);
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** People reach the application over TLS, whatever host a request names. */
+    readonly reachedOverTls?: boolean;
+  }
+}
+
+/**
+ * Its `__Host-` form is bound to one host over TLS; browsers refuse that on plain http localhost. A request says of itself that it went
+ * there, so that does not count where the public address is over TLS.
+ */
+export function sessionCookie({ protocol, hostname, server }: Reached): SessionCookie {
+  const secure = server?.reachedOverTls === true || protocol === 'https' || !isLocalHost(hostname);
+  return { name: secure ? '__Host-fmhl_session' : 'fmhl_session', secure };
 }
 
 /** The header that sets it. A token is base64url, so nothing of it needs escaping. */
