@@ -40,9 +40,9 @@ const slowFilterMs = 2_000;
  */
 export async function readReport(
   { db, registry }: { db: Database; registry: QueueRegistry },
-  { hours = 24, q, actor, reveals }: ReportRequest,
+  { hours = 24, q, actor, reveal }: ReportRequest,
 ): Promise<Report> {
-  const filter = readFilter({ q }, registry, { reveals });
+  const filter = readFilter({ q }, registry, { reveal });
   const fixed = absolute(filter, new Date());
   const scope = scopeOf(fixed);
   const condition = matching(fixed, { registry, actor });

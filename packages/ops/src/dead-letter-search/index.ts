@@ -4,6 +4,6 @@ export { letterVersion, readAttempts, type Viewing, viewLetter, viewWholePayload
 export { exportLimits, openExporter } from './export.ts';
 export { countedUpTo, listLetters } from './list.ts';
 export { maskJson } from './payload-mask.ts';
-export { type FilterReader, readFilter } from './read-filter.ts';
+export { type FilterReader, readFilter, type RevealVerdict } from './read-filter.ts';
 export { matching } from './selection.ts';
 export { listViews, removeView, saveView } from './views.ts';

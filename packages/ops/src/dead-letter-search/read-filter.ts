@@ -14,19 +14,23 @@ export interface FilterTexts {
 
 /** Who asks. */
 export interface FilterReader {
-  /** Whether they have `dlq.reveal`. Default: no. */
-  readonly reveals?: boolean | undefined;
+  /** Whether they may see personal values now, and what they lack. Default `missing_permission`. */
+  readonly reveal?: RevealVerdict | undefined;
 }
+
+/** Whether a reader may see personal values: allowed, or the refusal of what is lacking. */
+export type RevealVerdict = 'allowed' | 'missing_permission' | 'mfa_required' | 'mfa_stale';
 
 /**
  * The filter of a request, with the canonical names of queues. Relative times and `me` stay as they are.
- * Throws refusal `filter_invalid` with where, and what may have been meant; `missing_permission` for a payload path that is masked for the
- * reader, who could guess its value from what a filter finds.
+ * Throws refusal `filter_invalid` with where, and what may have been meant; `missing_permission`, `mfa_required` or `mfa_stale` for a payload
+ * path that is masked for the reader, who could guess its value from what a filter finds. Their terms on other paths compare no value in
+ * which something may be masked.
  */
 export function readFilter(
   { q, queue, stream }: FilterTexts,
   registry: QueueRegistry,
-  { reveals = false }: FilterReader,
+  { reveal = 'missing_permission' }: FilterReader,
 ): Filter {
   let filter = q === undefined ? emptyFilter : parsed(q, registry);
   for (const [field, name] of [
@@ -35,13 +39,13 @@ export function readFilter(
   ] as const) {
     if (name) filter = narrow(filter, { negated: false, field, op: '=', values: [{ is: 'text', text: name }] });
   }
-  if (!reveals) refusePersonal(filter);
-  return filter;
+  return reveal === 'allowed' ? filter : forMaskedReader(filter, reveal);
 }
 
-function refusePersonal({ terms }: Filter): void {
+function forMaskedReader({ terms }: Filter, lacking: Exclude<RevealVerdict, 'allowed'>): Filter {
   const term = terms.find(({ path }) => path?.split('.').some(isPersonalKey));
-  if (term) throw refuse('missing_permission', { permission: 'dlq.reveal', field: `payload.${term.path}` });
+  if (term) throw refuse(lacking, { permission: 'dlq.reveal', field: `payload.${term.path}` });
+  return { terms: terms.map((one) => (one.field === 'payload' ? { ...one, underMask: true } : one)) };
 }
 
 function parsed(text: string, registry: QueueRegistry): Filter {

@@ -158,12 +158,16 @@ function ofText(column: Sql, { op, values }: FilterTerm, { actor }: Selecting): 
  * A value of the payload as text, or as what it is when it is compared by order. An object or a list is no value: its text would hold
  * all that is below it, masked or not.
  */
-function ofPayload({ op, path = '', values }: FilterTerm, selecting: Selecting): Sql {
+function ofPayload({ op, path = '', values, underMask = false }: FilterTerm, selecting: Selecting): Sql {
   const steps = path.split('.');
-  const value = sql`(d.payload #>> ${steps}::text[])`;
+  const text = sql`(d.payload #>> ${steps}::text[])`;
   const type = sql`jsonb_typeof(d.payload #> ${steps}::text[])`;
+  const value = underMask ? sql`(case when ${type} <> 'string' or not ${mayHoldMasked(text)} then ${text} end)` : text;
   if (op === '=' || op === '~') {
     return anyOf(values, (wanted) => {
+      // Whether there is a value is no secret.
+      if (wanted.is === 'present') return sql`${text} is not null`;
+      if (wanted.is === 'absent') return sql`${text} is null`;
       const compared = ofText(value, { negated: false, field: 'payload', op, values: [wanted] }, selecting);
       return wanted.is === 'text' ? sql`(${compared} and ${type} not in ('object', 'array'))` : compared;
     });
@@ -174,6 +178,11 @@ function ofPayload({ op, path = '', values }: FilterTerm, selecting: Selecting):
     }
     return sql`case when ${type} = 'string' then ${value} collate "C" ${operator(op)} ${textOf(bound)} end`;
   });
+}
+
+/** True of every text that `maskText` changes, and of some more; never of a UUID alone. */
+function mayHoldMasked(text: Sql): Sql {
+  return sql`(${text} ~ ${'@|%40|(\\+|%2[bB])[0-9]|([0-9][ ().-]*){10}'} and ${text} !~* ${'^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'})`;
 }
 
 /** The order of `compareVersions`, in SQL. */

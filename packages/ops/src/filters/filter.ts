@@ -14,6 +14,8 @@ export interface FilterTerm {
   /** For `payload` only: names joined by dots. */
   readonly path?: string;
   readonly op: FilterOp;
+  /** For `payload` only: compares no value in which something may be masked. It is no part of the text of a filter. */
+  readonly underMask?: boolean;
   /**
    * Canonical texts: sizes in bytes, times in ISO 8601 (UTC), durations in their largest whole unit, ids in lower case.
    * At least one; exactly one for an ordering operator.

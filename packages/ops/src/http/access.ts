@@ -1,5 +1,6 @@
 import type { FastifyRequest } from 'fastify';
 import type { Actor } from '../audit/index.ts';
+import type { RevealVerdict } from '../dead-letter-search/index.ts';
 import { refuse } from '../refusals/index.ts';
 
 /** What the host says of a request: who asks, and what they may do. */
@@ -43,9 +44,16 @@ export function checkAccess(access: Access, authorization: Authorization | undef
     throw refuse('mfa_stale');
 }
 
-/** Whether the caller may see personal values at all; showing them also asks for a fresh second factor. */
-export function reveals({ permissions }: Authorization): boolean {
-  return permissions.has('dlq.reveal');
+/** Why a caller may not see personal values, or that they may: it asks for `dlq.reveal` and a fresh second factor. */
+export function judgeReveal({ permissions, secondFactorAt }: Authorization, now: Date): RevealVerdict {
+  if (!permissions.has('dlq.reveal')) return 'missing_permission';
+  if (!secondFactorAt) return 'mfa_required';
+  return now.getTime() - secondFactorAt.getTime() > freshForMs ? 'mfa_stale' : 'allowed';
+}
+
+/** Whether the caller may see personal values now. */
+export function mayReveal(authorization: Authorization, now: Date): boolean {
+  return judgeReveal(authorization, now) === 'allowed';
 }
 
 /** Asks for more than the route does, where what is asked for depends on the body. Throws as {@link checkAccess}. */

@@ -15,7 +15,7 @@ import {
   retryPreview,
 } from '../dead-letters/index.ts';
 import type { OpsPermission } from '../permissions/index.ts';
-import { type Authorization, demand, reveals } from './access.ts';
+import { type Authorization, demand, mayReveal } from './access.ts';
 import type { AdminDeps } from './admin.ts';
 import { idParam, operation } from './route.ts';
 import { write } from './write.ts';
@@ -59,7 +59,7 @@ function retryRoute(app: FastifyInstance, { db, registry, overview }: AdminDeps)
         const plan = await db.transaction((tx) =>
           retryLetter(tx, { id: params.id, ask, actor, registry, now: new Date() }),
         );
-        return previewOf(plan, reveals(authorization));
+        return previewOf(plan, mayReveal(authorization, new Date()));
       }
       const answer = await write(db, request, reply, async (tx) => {
         const plan = await retryLetter(tx, { id: params.id, ask, actor, registry, now: new Date() });
@@ -98,7 +98,7 @@ function retriedOf({ jobId, generation, queue }: Plan) {
   return { ok: true, job_id: jobId, message, state: 'retrying', generation, queue } as const;
 }
 
-/** Without `dlq.reveal` the differences are places alone: a value may have been in the payload before. */
+/** For who may not see personal values now, the differences are places alone: a value may have been in the payload before. */
 function previewOf({ queue, kind, jobId, sideEffect, edited, warnings }: Plan, inClear: boolean) {
   const diff = edited?.diff ?? [];
   return {

@@ -16,7 +16,7 @@ import {
   showGroup,
 } from '../dead-letter-groups/index.ts';
 import { openCursors } from '../dead-letter-search/index.ts';
-import { reveals } from './access.ts';
+import { judgeReveal } from './access.ts';
 import type { AdminDeps } from './admin.ts';
 import { annotationRoutes } from './annotations.ts';
 import { count, operation } from './route.ts';
@@ -67,7 +67,7 @@ function listRoute(app: FastifyInstance, { db, registry }: AdminDeps): void {
       answer: deadLetterGroups,
     },
     async ({ query, actor, authorization }) =>
-      listGroups({ db, registry, cursors }, { ...query, actor, reveals: reveals(authorization) }),
+      listGroups({ db, registry, cursors }, { ...query, actor, reveal: judgeReveal(authorization, new Date()) }),
   );
 }
 

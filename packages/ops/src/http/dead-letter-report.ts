@@ -11,7 +11,7 @@ import {
   repairProof,
   retentionPreview,
 } from '../dead-letter-report/index.ts';
-import { reveals } from './access.ts';
+import { judgeReveal } from './access.ts';
 import type { AdminDeps } from './admin.ts';
 import { count, operation } from './route.ts';
 import { write } from './write.ts';
@@ -32,7 +32,7 @@ export function deadLetterReportRoutes(app: FastifyInstance, deps: AdminDeps): v
       answer: deadLetterReport,
     },
     async ({ query, actor, authorization }) =>
-      readReport({ db, registry }, { ...query, actor, reveals: reveals(authorization) }),
+      readReport({ db, registry }, { ...query, actor, reveal: judgeReveal(authorization, new Date()) }),
   );
   operation(
     app,

@@ -19,7 +19,7 @@ import {
   viewWholePayload,
 } from '../dead-letter-search/index.ts';
 import { refuse } from '../refusals/index.ts';
-import { type Authorization, checkAccess, freshForMs, reveals } from './access.ts';
+import { checkAccess, judgeReveal, mayReveal } from './access.ts';
 import type { AdminDeps } from './admin.ts';
 import { type Call, idParam, operation, reason } from './route.ts';
 import { savedViewRoutes } from './saved-views.ts';
@@ -45,7 +45,7 @@ function listRoute(app: FastifyInstance, { db, registry, web }: AdminDeps): void
       answer: letterList,
     },
     ({ query, actor, authorization }) =>
-      listLetters({ db, registry, cursors, actor, reveals: reveals(authorization) }, query, clock(web)),
+      listLetters({ db, registry, cursors, actor, reveal: judgeReveal(authorization, clock(web)) }, query, clock(web)),
   );
 }
 
@@ -116,13 +116,6 @@ function viewingOf(call: Call<{ id: string }, z.infer<typeof letterQuery>, unkno
   return { ...viewing, isClear: true, reason: given.data };
 }
 
-export function mayReveal(authorization: Authorization, now: Date): boolean {
-  const { secondFactorAt } = authorization;
-  return (
-    reveals(authorization) && secondFactorAt !== undefined && now.getTime() - secondFactorAt.getTime() <= freshForMs
-  );
-}
-
 /** The version; a masked letter is another document than one in clear. */
 function etagOf(version: number, isClear: boolean): string {
   return isClear ? `"${version}"` : `"${version}-masked"`;
@@ -152,7 +145,7 @@ function exportRoute(app: FastifyInstance, { db, registry, web }: AdminDeps): vo
         checkAccess({ permission: 'dlq.reveal', secondFactor: 'fresh' }, authorization, clock(web));
       }
       const { rows, isCut, stream } = await exportLetters(
-        { ...selecting, columns, actor, reveals: reveals(authorization) },
+        { ...selecting, columns, actor, reveal: judgeReveal(authorization, clock(web)) },
         clock(web),
       );
       reply.type(contentTypes[query.format]);

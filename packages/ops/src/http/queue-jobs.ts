@@ -19,9 +19,8 @@ import {
   viewJob,
 } from '../queue-control/index.ts';
 import { refuse } from '../refusals/index.ts';
-import { demand } from './access.ts';
+import { demand, mayReveal } from './access.ts';
 import type { AdminDeps } from './admin.ts';
-import { mayReveal } from './dead-letters.ts';
 import { type Call, count, operation, reason } from './route.ts';
 import { write } from './write.ts';
 

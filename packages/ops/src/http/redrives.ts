@@ -30,7 +30,7 @@ import {
   setRate,
   startRedrive,
 } from '../redrives/index.ts';
-import { demand, reveals } from './access.ts';
+import { demand, judgeReveal } from './access.ts';
 import type { AdminDeps } from './admin.ts';
 import { count, idParam, operation } from './route.ts';
 import { write } from './write.ts';
@@ -98,7 +98,7 @@ function planRoute(app: FastifyInstance, { db, registry, redrives: host = {} }: 
     },
     async ({ body, actor, authorization, request, reply }) =>
       write(db, request, reply, async (tx) => {
-        const asking = { actor, registry, host, reveals: reveals(authorization) };
+        const asking = { actor, registry, host, reveal: judgeReveal(authorization, new Date()) };
         const { id, state } = await planRedrive(tx, body, asking);
         return { status: state === 'planned' ? 201 : 202, body: await readRedrive(tx, id) };
       }),

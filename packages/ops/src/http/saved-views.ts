@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import { listViews, removeView, savedView, savedViewBody, savedViews, saveView } from '../dead-letter-search/index.ts';
-import { checkAccess, reveals } from './access.ts';
+import { checkAccess, judgeReveal } from './access.ts';
 import type { AdminDeps } from './admin.ts';
 import { idParam, operation } from './route.ts';
 import { write } from './write.ts';
@@ -38,7 +38,7 @@ export function savedViewRoutes(app: FastifyInstance, { db, registry }: AdminDep
       if (body.scope === 'all') checkAccess({ permission: shares }, authorization, new Date());
       return write(db, request, reply, async (tx) => ({
         status: 201,
-        body: await saveView(tx, { ...body, actor, registry, reveals: reveals(authorization) }),
+        body: await saveView(tx, { ...body, actor, registry, reveal: judgeReveal(authorization, new Date()) }),
       }));
     },
   );

@@ -39,11 +39,11 @@ export const plannedAtOnce = 10_000;
 export async function planRedrive(
   tx: Tx,
   request: PlanRequest,
-  { actor, registry, host, reveals }: RedriveDeps & FilterReader & { actor: Actor },
+  { actor, registry, host, reveal }: RedriveDeps & FilterReader & { actor: Actor },
 ): Promise<{ id: string; state: 'planned' | 'planning' }> {
   const { name, action, ids } = request;
   const options = settle(request, registry);
-  const selection = select(request, actor, registry, reveals);
+  const selection = select(request, actor, registry, reveal);
   const filter = selection.filter ? printFilter(selection.filter) : null;
   const { rows } = await tx.query<{ id: string }>(sql`
     insert into ops.redrive (name, action, state, filter, options, created_by, created_by_name, correlation_id)
@@ -52,6 +52,9 @@ export async function planRedrive(
     returning id`);
   const id = rows[0]?.id ?? '';
   const isSmall = ids !== undefined || (await countUpTo(tx, selection.condition, plannedAtOnce + 1)) <= plannedAtOnce;
+  // The engine goes on from the text alone, and would compare what is masked for the asker.
+  if (!isSmall && selection.filter?.terms.some(({ underMask }) => underMask))
+    throw refuse('missing_permission', { permission: 'dlq.reveal', field: 'payload' });
   const details = { action, ...(filter === null ? { ids: ids?.length } : { filter }) };
   await audit(tx, { actor, action: 'redrive.planned', targetType: 'redrive', targetId: id, details });
   if (!isSmall) return { id, state: 'planning' };
@@ -165,10 +168,10 @@ function select(
   { filter: text, ids }: PlanRequest,
   actor: Actor,
   registry: QueueRegistry,
-  reveals: FilterReader['reveals'],
+  reveal: FilterReader['reveal'],
 ): Selected {
   if (ids) return { filter: undefined, condition: sql`d.id = any (${ids}::uuid[])` };
-  const filter = settled(readFilter({ q: text }, registry, { reveals }), actor);
+  const filter = settled(readFilter({ q: text }, registry, { reveal }), actor);
   const isNarrow = filter.terms.some(
     ({ negated, field, values }) => !negated && narrowing.has(field) && values.every(({ is }) => is === 'text'),
   );
