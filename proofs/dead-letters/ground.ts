@@ -36,8 +36,7 @@ export async function openGround(): Promise<Ground> {
   const adminUrl = servers.databaseUrl;
   const template = await templateDatabase({ adminUrl, name: 'proof_template', prepare });
   const redis = connectRedis({ url: servers.redisUrl });
-  const compiled = join(directory.path, 'compiled');
-  await warm(compiled);
+  await warm(compiledIn(directory.path));
   const copyDatabase = async (from: string, name: string) =>
     (await createTestDatabase({ adminUrl, template: from, name })).url;
   return {
@@ -52,6 +51,11 @@ export async function openGround(): Promise<Ground> {
       if (!keepDirectory) directory.remove();
     },
   };
+}
+
+/** Where processes keep what they compiled: a place for all proofs where they run one after another. */
+function compiledIn(directory: string): string {
+  return process.env.NODE_COMPILE_CACHE ?? join(directory, 'compiled');
 }
 
 /** A killed process keeps nothing of what it compiled: one that ends by itself does it for all. */
@@ -97,7 +101,7 @@ export async function openField(name: string, ground: Ground): Promise<Field> {
     DATABASE_URL: databaseUrl,
     REDIS_URL: ground.redisUrl,
     DIRECTORY: directory,
-    NODE_COMPILE_CACHE: join(ground.directory, 'compiled'),
+    NODE_COMPILE_CACHE: compiledIn(ground.directory),
   };
   const fleet = await openFleet(settings, program);
   const db = openDatabase({ url: databaseUrl, poolSize: 6 });

@@ -38,7 +38,11 @@ export async function openStage(): Promise<Stage> {
   const servers = await startServers();
   const directory = mkdtempSync(join(tmpdir(), 'fmhl-proof-'));
   const tokenKey = randomBytes(32).toString('hex');
-  const common = { ...noLimits, TOKEN_KEY: tokenKey, NODE_COMPILE_CACHE: join(directory, 'compiled') };
+  const common = {
+    ...noLimits,
+    TOKEN_KEY: tokenKey,
+    NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE ?? join(directory, 'compiled'),
+  };
   const adminUrl = servers.databaseUrl;
   const fmhl = (databaseUrl: string, ...args: string[]) =>
     promisify(execFile)(process.execPath, [program, ...args], {
