@@ -39,5 +39,8 @@ export async function startServers(): Promise<Servers> {
 
 /** Settings without which a thousand visitors from one address would be refused. */
 export const noLimits: Readonly<Record<string, string>> = Object.fromEntries(
-  ['GLOBAL', 'ADDRESS', 'ACCOUNT', 'LEADS_ADDRESS', 'LEADS_EMAIL'].map((name) => [`RATE_LIMIT_${name}`, '0']),
+  ['GLOBAL', 'ADDRESS', 'ACCOUNT', 'LEADS_ADDRESS', 'LEADS_EMAIL', 'REGISTER_ADDRESS', 'REGISTER_EMAIL'].map((name) => [
+    `RATE_LIMIT_${name}`,
+    '0',
+  ]),
 );

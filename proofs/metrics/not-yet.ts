@@ -22,6 +22,8 @@ export const notYet: Readonly<Record<string, string>> = {
   'requests_refused_total{limit="address"}': 'a run of proofs has no limits',
   'requests_refused_total{limit="account"}': 'a run of proofs has no limits',
   'requests_refused_total{limit="leads_address"}': 'a run of proofs has no limits',
+  'requests_refused_total{limit="register_address"}': 'a run of proofs has no limits',
+  'requests_refused_total{limit="register_email"}': 'a run of proofs has no limits',
   'requests_refused_total{limit="leads_email"}': 'a run of proofs has no limits',
   rate_limit_fallbacks_total: 'a run of proofs has no limits',
   'audit_chain_faults_total{kind="anchor_differs"}': 'the next anchor comes an hour after the first',

@@ -20,6 +20,8 @@ export const marketplaceLogEvents = [
   'user_registered',
   'user_signed_in',
   'sign_in_refused',
+  'second_factor_unreadable',
+  'second_factor_reset',
   'password_reset',
   'subscription_changed',
   'level_swept',

@@ -243,11 +243,14 @@ export const settings = {
     env: 'AUDIT_ANCHOR',
     schema: z
       .string()
-      .refine((place) => !/^[a-z]+:\/\//i.test(place) || place.startsWith('https://'), 'a path or an https address'),
+      .refine(
+        (place) => !/^[a-z]+:\/\//i.test(place) || place.startsWith('https://'),
+        'a path, an https address, or none',
+      ),
     defaultMeaning: 'a file in the data directory, where there is one',
     secret: true,
     describe:
-      'File or https address, out of reach of those who reach the database, to which the head of the audit chain is written every hour.',
+      'File or https address, out of reach of those who reach the database, to which the head of the audit chain is written every hour, or `none`; must be given when NODE_ENV is production.',
   },
   paymentWebhookSecret: {
     env: 'PAYMENT_WEBHOOK_SECRET',
@@ -299,6 +302,18 @@ export const settings = {
     schema: wholeNumber(0, 1_000_000),
     default: '20',
     describe: 'Submissions of leads an hour for one e-mail address. 0 for no limit.',
+  },
+  registrationsPerAddress: {
+    env: 'RATE_LIMIT_REGISTER_ADDRESS',
+    schema: wholeNumber(0, 1_000_000),
+    default: '10',
+    describe: 'Registrations a minute from one address. 0 for no limit.',
+  },
+  registrationsPerEmail: {
+    env: 'RATE_LIMIT_REGISTER_EMAIL',
+    schema: wholeNumber(0, 1_000_000),
+    default: '5',
+    describe: 'Registrations an hour for one e-mail address. 0 for no limit.',
   },
   shutdownDrainMs: {
     env: 'SHUTDOWN_DRAIN_MS',

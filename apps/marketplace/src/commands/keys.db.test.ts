@@ -33,7 +33,7 @@ describe('fmhl keys', () => {
     expect(await fmhl(['keys', 'reseal'], change)).toBe('sealed 1 secrets of second factors anew\n');
     expect(await fmhl(['keys', 'reseal'], change)).toBe('sealed 0 secrets of second factors anew\n');
     const code = totpCode(secret, now);
-    const later = { keys: openKeys({ tokenKey: newKey }) };
+    const later = { keys: openKeys({ tokenKey: newKey }), log: world.log };
     await world.db.transaction((tx) => verifyTotp(tx, { userId, code, now }, later));
     const { rows } = await world.db.query(
       sql`select last_used_step from identity.totp_secret where user_id = ${userId}`,

@@ -1,8 +1,11 @@
 import { execFile } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import { sql } from '@fmhl/ops';
 import { createTestDatabase } from '@fmhl/ops/testing';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { createTotpSecret, factorsOf, makeRecoveryCodes, provisionTotp } from '../features/second-factor/index.ts';
+import { signInAs, testKeys } from '../testing/auth.ts';
 import { openTestWorld, type TestWorld } from '../testing/world.ts';
 
 let world: TestWorld;
@@ -13,12 +16,14 @@ afterAll(() => world.close());
 
 const program = fileURLToPath(new URL('../cli.ts', import.meta.url));
 
-function createAdmin(email: string, env: Record<string, string> = {}) {
+const createAdmin = (email: string, env?: Record<string, string>) => fmhlUser(['create-admin', email], env);
+
+function fmhlUser(args: readonly string[], env: Record<string, string> = {}) {
   const { PATH } = process.env;
   return new Promise<{ code: number | null; out: string; err: string }>((resolve) => {
     const child = execFile(
       process.execPath,
-      [program, 'user', 'create-admin', email],
+      [program, 'user', ...args],
       { env: { PATH, DATABASE_URL: world.url, ...env } },
       (_error, out, err) => resolve({ code: child.exitCode, out, err: err.trim() }),
     );
@@ -77,5 +82,55 @@ describe('fmhl user create-admin', () => {
       err: 'fmhl: the database is not at the version of this program: run `fmhl migrate` first',
     });
     await empty.drop();
+  }, 30_000);
+});
+
+describe('fmhl user reset-second-factor', () => {
+  it('takes away every factor, ends the sessions, tells the owner and writes down who did it and why', async () => {
+    const { db } = world;
+    const { userId, email } = await signInAs(db, { role: 'viewer' });
+    const of = { userId, secret: createTotpSecret(), now: new Date() };
+    await db.transaction(async (tx) => {
+      await provisionTotp(tx, of, { keys: testKeys });
+      await makeRecoveryCodes(tx, userId, { keys: testKeys });
+    });
+    await db.query(sql`
+      insert into identity.passkey (user_id, credential_id, public_key, sign_count, transports, name)
+      values (${userId}, ${randomUUID()}, '\\x00', 0, '{}', 'Phone')`);
+    expect(await factorsOf(db, userId)).toEqual(['passkey', 'totp', 'recovery_code']);
+    expect(await fmhlUser(['reset-second-factor', email.toUpperCase(), '--reason', 'lost the phone'])).toEqual({
+      code: 0,
+      out: `${email.toUpperCase()} has no second factor any more (totp, passkey); 1 sessions ended\n`,
+      err: '',
+    });
+    expect(await factorsOf(db, userId)).toEqual([]);
+    const { rows } = await db.query(sql`
+      select via, reason, details from ops.audit_log where action = 'user.second_factor_reset' and target_id = ${userId}`);
+    expect(rows).toEqual([
+      { via: 'cli-local', reason: 'lost the phone', details: { methods: ['totp', 'passkey'], sessions: 1 } },
+    ]);
+    const live = await db.query(sql`select from identity.session where user_id = ${userId} and revoked_at is null`);
+    expect(live.rows).toEqual([]);
+    const mails = await db.query(
+      sql`select variables from email where to_address = ${email} order by variables ->> 'method' desc`,
+    );
+    expect(mails.rows.map(({ variables }) => variables)).toEqual([
+      { enabled: false, method: 'totp' },
+      { enabled: false, method: 'passkey' },
+    ]);
+  }, 30_000);
+
+  it('knows who has none, and who is no user', async () => {
+    const { email } = await world.make.user();
+    expect(await fmhlUser(['reset-second-factor', email])).toEqual({
+      code: 0,
+      out: `${email} had no second factor; 0 sessions ended\n`,
+      err: '',
+    });
+    expect(await fmhlUser(['reset-second-factor', 'who@example.com'])).toEqual({
+      code: 1,
+      out: '',
+      err: 'fmhl: who@example.com has no account',
+    });
   }, 30_000);
 });

@@ -1,12 +1,13 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { normaliseEmail } from '../email-address.ts';
 import { refuse } from '../errors.ts';
 import type { Limiter, Use } from './limiter.ts';
-import { networkOf, type Quotas } from './quota.ts';
+import { networkOf, type Quota, type Quotas } from './quota.ts';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** `lead`: strangers submit leads here, and are counted by address and by mail address besides. */
-    limit?: 'lead';
+    /** What strangers do here, counted by address and by mail address besides: each costs us a mail, or the hash of a password. */
+    limit?: 'lead' | 'register';
   }
 }
 
@@ -36,7 +37,8 @@ export function limitRequests(server: FastifyInstance, { limiter, quotas }: Requ
     if (account !== undefined) await take([{ quota: quotas.account, subject: account }]);
   });
   server.addHook('preHandler', async (request) => {
-    if (request.routeOptions.config.limit === 'lead') await take(leadUses(request, quotas));
+    const { limit } = request.routeOptions.config;
+    if (limit) await take(usesOf(request, quotasByLimit(quotas)[limit]));
   });
 }
 
@@ -44,9 +46,19 @@ function isProbe({ routeOptions: { url = '' } }: FastifyRequest): boolean {
   return url === '/metrics' || url.startsWith('/health');
 }
 
-function leadUses({ ip, body }: FastifyRequest, quotas: Quotas): Use[] {
+interface StrangerQuotas {
+  readonly address: Quota;
+  readonly email: Quota;
+}
+
+const quotasByLimit = (quotas: Quotas): Record<'lead' | 'register', StrangerQuotas> => ({
+  lead: { address: quotas.leads_address, email: quotas.leads_email },
+  register: { address: quotas.register_address, email: quotas.register_email },
+});
+
+function usesOf({ ip, body }: FastifyRequest, quotas: StrangerQuotas): Use[] {
   const { email } = (body ?? {}) as { email?: unknown };
-  const byAddress = { quota: quotas.leads_address, subject: networkOf(ip) };
+  const byAddress = { quota: quotas.address, subject: networkOf(ip) };
   if (typeof email !== 'string') return [byAddress];
-  return [byAddress, { quota: quotas.leads_email, subject: email.toLowerCase() }];
+  return [byAddress, { quota: quotas.email, subject: normaliseEmail(email) }];
 }

@@ -14,7 +14,15 @@ afterEach(async () => {
   for (const close of closers.splice(0).toReversed()) await close();
 });
 
-const none = { requestsGlobal: 0, requestsPerAddress: 0, requestsPerAccount: 0, leadsPerAddress: 0, leadsPerEmail: 0 };
+const none = {
+  requestsGlobal: 0,
+  requestsPerAddress: 0,
+  requestsPerAccount: 0,
+  leadsPerAddress: 0,
+  leadsPerEmail: 0,
+  registrationsPerAddress: 0,
+  registrationsPerEmail: 0,
+};
 type Limits = typeof none;
 
 interface Setup {

@@ -8,6 +8,7 @@ import { type UserAdministrationDeps, userRoutes } from './user-routes.ts';
 
 export { authorizeToken } from './api-tokens.ts';
 export { mailedToken } from './mailed-token.ts';
+export { resetSecondFactor } from './reset-second-factor.ts';
 export { removeEnded } from './retention.ts';
 export { mailVerification } from './verify-email.ts';
 

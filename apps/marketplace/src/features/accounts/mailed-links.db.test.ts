@@ -129,6 +129,20 @@ describe('a forgotten password', () => {
     );
   });
 
+  it('chosen anew ends API tokens too', async () => {
+    const who = await stage.signIn();
+    const order = { name: 'deploy', scopes: ['lead.read'], expires_in_days: 30 };
+    const { body } = await stage.ask('POST', '/auth/tokens', who, order);
+    const byToken = { headers: { authorization: `Bearer ${String(body.token)}` } };
+    expect((await stage.ask('GET', '/staff', byToken)).status).toBe(200);
+    await forgot(who.email);
+    await reset(await stage.mailedLink(who.email, 'reset_password'));
+    expect((await stage.ask('GET', '/staff', byToken)).status).toBe(401);
+    const { rows } = await stage.world.db.query(sql`
+      select details from ops.audit_log where action = 'user.password_changed' and target_id = ${who.userId}`);
+    expect(rows).toEqual([{ details: { sessions: 1, tokens: 1 } }]);
+  });
+
   it('is set by one of ten who show the same link at once', async () => {
     await register('race@example.com');
     await forgot('race@example.com');

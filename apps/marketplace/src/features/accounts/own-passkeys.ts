@@ -1,11 +1,17 @@
-import { audit, type Database, freshForMs } from '@fmhl/ops';
+import { audit, type Database, freshForMs, type Queryable, type Tx } from '@fmhl/ops';
 import { refuse } from '../../errors.ts';
+import type { Keys } from '../../keys.ts';
 import type { Log } from '../../log.ts';
 import type { RegisteredCredential, ShownCredential } from '../../passkey-credential.ts';
 import {
+  admitAttempt,
+  type Attempt,
   type Client,
+  forgetAttempt,
+  forgiveFailures,
   type OpenedSession,
   openSession,
+  passkeyAttempt,
   publicUser,
   recordFactorChange,
   recordSignIn,
@@ -21,10 +27,11 @@ import {
   passkeyRegistration,
   verifyPasskey,
 } from '../second-factor/index.ts';
-import { type UserRow, userById } from './user-queries.ts';
+import { lockUser, type UserRow, userById } from './user-queries.ts';
 
 export interface OwnPasskeyDeps extends PasskeyDeps {
   db: Database;
+  keys: Keys;
   log: Log;
   now: () => Date;
 }
@@ -32,7 +39,7 @@ export interface OwnPasskeyDeps extends PasskeyDeps {
 /** What the own browser needs to make a passkey. Refuses as {@link requireKnownFactor}, and `too_many`. */
 export async function beginPasskey(session: SessionRow, deps: OwnPasskeyDeps) {
   const { db, now } = deps;
-  await requireKnownFactor(session, deps);
+  await requireKnownFactor(db, session, now());
   const { user_id: userId, email, display_name: displayName } = session;
   return passkeyRegistration(db, { userId, email, displayName, now: now() }, deps);
 }
@@ -47,8 +54,10 @@ export async function finishPasskey(
   deps: OwnPasskeyDeps,
 ): Promise<PasskeyRow> {
   const { db, now } = deps;
-  const factors = await requireKnownFactor(session, deps);
   const row = await db.transaction(async (tx) => {
+    // Of two first passkeys at once, the second needs the first.
+    await lockUser(tx, session.user_id);
+    const factors = await requireKnownFactor(tx, session, now());
     const added = await addPasskey(tx, { userId: session.user_id, name, credential, now: now() }, deps);
     if (!added) return undefined;
     if (factors.length === 0) await revokeUserSessions(tx, session.user_id, { now: now(), except: session.id });
@@ -69,41 +78,56 @@ export async function removePasskey(session: SessionRow, id: string, { db }: Own
 }
 
 /** Who has a second factor adds no other without it. Refuses `mfa_required` and `mfa_stale`. */
-async function requireKnownFactor({ user_id, mfa_at }: SessionRow, { db, now }: OwnPasskeyDeps) {
+async function requireKnownFactor(db: Queryable, { user_id, mfa_at }: SessionRow, now: Date) {
   const factors = await factorsOf(db, user_id);
   if (factors.length === 0) return factors;
   if (!mfa_at) throw refuse('mfa_required');
-  if (now().getTime() - mfa_at.getTime() > freshForMs) throw refuse('mfa_stale');
+  if (now.getTime() - mfa_at.getTime() > freshForMs) throw refuse('mfa_stale');
   return factors;
 }
 
-/** Opens a full session for the owner of a passkey, which is both factors at once. Refuses `passkey_refused`. */
+/** Opens a full session for the owner of a passkey, which is both factors at once. Refuses `passkey_refused` and `rate_limited`. */
 export async function signInByPasskey(
   { credential, client }: { credential: ShownCredential; client: Client },
   deps: OwnPasskeyDeps,
 ): Promise<OpenedSession & { user: ReturnType<typeof publicUser> }> {
-  const { db, now } = deps;
+  const { db, keys, now } = deps;
+  const attempt = passkeyAttempt(credential.id, client.ip, keys);
+  const attemptId = await admitAttempt(db, attempt, now());
   // Outside the transaction: the challenge is used up, and the count moved on, whatever comes next.
-  const owner = await verifyPasskey(db, { credential, now: now() }, deps);
-  const user = owner && (await userById(db, owner.userId));
-  if (user?.status !== 'active') return refuseSignIn(user, deps);
-  return db.transaction(async (tx) => {
-    const at = now();
-    await recordSignIn(
-      tx,
-      { id: user.id, name: user.display_name, role: user.role },
-      { log: deps.log, now: at, method: 'passkey' },
-    );
-    const opened = await openSession(tx, user, { ...client, kind: 'full', mfaAt: at, now: at });
-    return { ...opened, user: publicUser(user) };
+  const found = await verifyPasskey(db, { credential, now: now() }, deps).catch(async (error: unknown) => {
+    await forgetAttempt(db, attemptId);
+    throw error;
   });
+  const user = found && (await userById(db, found.userId));
+  if (!found?.isRight || user?.status !== 'active') return refuseSignIn(user, found?.isRight ?? false, deps);
+  return db.transaction((tx) => begin(tx, { user, client, attempt }, deps));
 }
 
-async function refuseSignIn(user: UserRow | undefined, { db, log }: OwnPasskeyDeps): Promise<never> {
-  const reason = user ? 'disabled' : 'passkey_refused';
-  const actor = { id: 'anonymous', name: 'anonymous', via: 'http' } as const;
-  const target = { targetType: 'user', targetId: user?.id ?? 'unknown' };
-  await db.transaction((tx) => audit(tx, { actor, action: 'auth.sign_in_refused', ...target, details: { reason } }));
+async function begin(
+  tx: Tx,
+  { user, client, attempt }: { user: UserRow; client: Client; attempt: Attempt },
+  { log, now }: OwnPasskeyDeps,
+) {
+  const at = now();
+  await forgiveFailures(tx, attempt);
+  await recordSignIn(
+    tx,
+    { id: user.id, name: user.display_name, role: user.role },
+    { log, now: at, method: 'passkey' },
+  );
+  const opened = await openSession(tx, user, { ...client, kind: 'full', mfaAt: at, now: at });
+  return { ...opened, user: publicUser(user) };
+}
+
+/** Of a passkey that is nobody's only the log tells: strangers must not fill the audit log, which keeps all. */
+async function refuseSignIn(user: UserRow | undefined, isRight: boolean, { db, log }: OwnPasskeyDeps): Promise<never> {
+  const reason = isRight ? 'disabled' : 'passkey_refused';
+  if (user) {
+    const actor = { id: 'anonymous', name: 'anonymous', via: 'http' } as const;
+    const target = { targetType: 'user', targetId: user.id };
+    await db.transaction((tx) => audit(tx, { actor, action: 'auth.sign_in_refused', ...target, details: { reason } }));
+  }
   log.info('sign_in_refused', { reason, user_id: user?.id });
   throw refuse('passkey_refused');
 }

@@ -1,5 +1,5 @@
 import { sql } from '@fmhl/ops';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { TestSignIn } from '../../testing/auth.ts';
 import type { Authenticator, Ceremony } from '../../testing/authenticator.ts';
 import { type AccountStage, openAccountStage, password } from './accounts.fixture.ts';
@@ -123,6 +123,29 @@ describe('a passkey', () => {
   });
 });
 
+describe('two first passkeys at the same time', () => {
+  it('are one: the other needs that one shown', async () => {
+    const who = await stage.signIn({ role: 'provider' });
+    const made = [await optionsFor(who), await optionsFor(who)].map((options) =>
+      stage.openAuthenticator().create(options),
+    );
+    const { db } = stage.world;
+    const waiting = async () => {
+      const { rows } = await db.query(sql`
+        select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`);
+      return rows.length;
+    };
+    let answers: ReturnType<typeof add>[] = [];
+    await db.transaction(async (tx) => {
+      await tx.query(sql`select from identity.users where id = ${who.userId} for update`);
+      answers = made.map((credential) => add(who, credential));
+      await vi.waitFor(async () => expect(await waiting()).toBe(2), { timeout: 5_000, interval: 20 });
+    });
+    const verdicts = (await Promise.all(answers)).map(({ verdict }) => verdict);
+    expect(verdicts.sort()).toEqual(['mfa_required', 'ok']);
+  });
+});
+
 describe('a passkey that is made', () => {
   it.each<[string, Ceremony]>([
     ['on another site', { origin: 'https://evil.example' }],
@@ -224,5 +247,39 @@ describe('a passkey that is shown', () => {
     await stage.world.db.query(sql`update identity.users set status = 'disabled' where id = ${who.userId}`);
     expect((await signInWith(key)).verdict).toBe('passkey_refused');
     expect(await stage.audited(who.userId)).toContain('auth.sign_in_refused');
+  });
+});
+
+describe('passkeys that strangers make up', () => {
+  beforeEach(() => stage.wait(16));
+  const refusals = async () => {
+    const { rows } = await stage.world.db.query(
+      sql`select target_id from ops.audit_log where action = 'auth.sign_in_refused'`,
+    );
+    return rows.length;
+  };
+  const inLog = () => stage.world.lines.filter((line) => JSON.parse(line).event === 'sign_in_refused').length;
+
+  it('leave nothing in the audit log, which keeps all, but a line in the log', async () => {
+    const [audited, logged] = [await refusals(), inLog()];
+    for (const _time of [1, 2, 3])
+      expect((await signInWith(stage.openAuthenticator())).verdict).toBe('passkey_refused');
+    expect([(await refusals()) - audited, inLog() - logged]).toEqual([0, 3]);
+    const { key } = await enrolled(await stage.signIn({ role: 'viewer' }));
+    expect((await signInWith(key, { origin: 'https://evil.example' })).verdict).toBe('passkey_refused');
+    expect((await refusals()) - audited).toBe(1);
+  });
+
+  it('are not looked at beyond fifty from one address, nor beyond five of one passkey', async () => {
+    const { key } = await enrolled(await stage.signIn({ role: 'viewer' }));
+    const verdicts = [];
+    for (let n = 0; n < 6; n += 1) verdicts.push((await signInWith(key, { verifiesUser: false })).verdict);
+    expect(verdicts).toEqual([...Array(5).fill('passkey_refused'), 'rate_limited']);
+    stage.wait(16);
+    for (let n = 0; n < 50; n += 1)
+      expect((await signInWith(stage.openAuthenticator())).verdict).toBe('passkey_refused');
+    expect(await signInWith(key)).toMatchObject({ status: 429, verdict: 'rate_limited' });
+    stage.wait(16);
+    expect((await signInWith(key)).status).toBe(200);
   });
 });

@@ -5,6 +5,7 @@ import type { Keys } from '../../keys.ts';
 import type { Log } from '../../log.ts';
 import { hashChosenPassword, type Passwords, raiseUserVersion, revokeUserSessions } from '../auth/index.ts';
 import { queueMail } from '../email/index.ts';
+import { revokeApiTokensOf } from './api-token-queries.ts';
 import { readMailedToken, unknownToken } from './mailed-token.ts';
 import { tellTokenIssued, tellUser } from './user-events.ts';
 import { activeUserByEmail, setPassword } from './user-queries.ts';
@@ -53,8 +54,8 @@ export async function forgotPassword(email: string, { db, now }: Pick<ResetDeps,
 }
 
 /**
- * Sets the password of the owner of a link, ends all their sessions and tells them by mail. The link came by mail, so it verifies the
- * address too. The second factor stays as it is. Refuses `token_invalid` (400), `expired` for a link that is too old or was used, and
+ * Sets the password of the owner of a link, ends all their sessions and API tokens and tells them by mail. The link came by mail, so it
+ * verifies the address too. The second factor stays as it is. Refuses `token_invalid` (400), `expired` for a link that is too old or was used, and
  * `validation_failed` for a weak password.
  */
 export async function resetPassword(
@@ -84,10 +85,13 @@ async function changePassword(
 ): Promise<void> {
   const userId = owner.user_id;
   const version = await setPassword(tx, userId, passwordHash);
-  const sessions = await revokeUserSessions(tx, userId, { now });
+  const details = {
+    sessions: await revokeUserSessions(tx, userId, { now }),
+    tokens: await revokeApiTokensOf(tx, userId, now),
+  };
   await tellUser(tx, { type: 'user.password_changed', userId, version });
   const target = { targetType: 'user', targetId: userId };
-  await audit(tx, { actor: selfOf(owner), action: 'user.password_changed', ...target, details: { sessions } });
+  await audit(tx, { actor: selfOf(owner), action: 'user.password_changed', ...target, details });
 }
 
 async function tellOwner(tx: Tx, { user_id, email }: TokenOwner, tokenId: string): Promise<void> {

@@ -48,6 +48,12 @@ export async function lockUser(tx: Queryable, id: string): Promise<UserRow | und
   return rows[0];
 }
 
+/** The same by their address. */
+export async function lockUserByEmail(tx: Queryable, emailNorm: string): Promise<UserRow | undefined> {
+  const { rows } = await tx.query<UserRow>(sql`${users} where email_norm = ${emailNorm} for no key update`);
+  return rows[0];
+}
+
 /** Makes those who would take an admin away wait for each other, until the transaction ends. */
 export async function lockAdmins(tx: Queryable): Promise<void> {
   await tx.query(sql`select pg_advisory_xact_lock(hashtextextended('identity.admins', 0))`);

@@ -27,6 +27,11 @@ export function codeAttempt(userId: string, ip: string, keys: Keys): Attempt {
   return { accountKey: keys.sign('login-failure', `code:${userId}`), ip: addressKey(ip) };
 }
 
+/** A passkey is tried, be there such a passkey or not. */
+export function passkeyAttempt(credentialId: string, ip: string, keys: Keys): Attempt {
+  return { accountKey: keys.sign('login-failure', `passkey:${credentialId}`), ip: addressKey(ip) };
+}
+
 /**
  * Counts an attempt as failed before it is made, so that many at once get no further than one after the other. Answers its id for
  * {@link forgetAttempt}. Refuses `rate_limited`. Postgres decides: without it nobody signs in.

@@ -46,12 +46,12 @@ export async function methodShown(
   tx: Tx,
   proof: ChallengeRequest,
   shown: { userId: string; now: Date },
-  deps: { keys: Keys } & PasskeyDeps,
+  deps: Pick<ChallengeDeps, 'keys' | 'log' | 'relyingParty'>,
 ): Promise<Factor | undefined> {
   if ('passkey' in proof) {
     const { passkey: credential } = proof;
-    const owner = await verifyPasskey(tx, { credential, now: shown.now }, deps);
-    return owner?.userId === shown.userId ? 'passkey' : undefined;
+    const found = await verifyPasskey(tx, { credential, now: shown.now }, deps);
+    return found?.isRight && found.userId === shown.userId ? 'passkey' : undefined;
   }
   if ('code' in proof) return (await verifyTotp(tx, { ...shown, code: proof.code }, deps)) ? 'totp' : undefined;
   const isTheirs = await useRecoveryCode(tx, { ...shown, code: proof.recovery_code }, deps);
@@ -60,26 +60,32 @@ export async function methodShown(
 
 /**
  * Lets `look` judge one code. Five are judged in one session, however many come at once: the fifth wrong one ends it. Beyond sessions, an
- * account has five wrong ones in 15 minutes. The count stays when the code is wrong; `look` must have changed nothing then.
+ * account has five wrong ones in 15 minutes. The count stays when the code is wrong; `look` must have changed nothing then. What takes long
+ * and needs no transaction is for `prepare`, whose outcome `look` gets: nobody has it done who may not try.
  */
-export async function withCodeAttempt<T>(
+export async function withCodeAttempt<T, Prepared = void>(
   session: SessionRow,
   client: Client,
   deps: ChallengeDeps,
-  look: (tx: Tx) => Promise<Shown<T>>,
+  look: (tx: Tx, prepared: Prepared | undefined) => Promise<Shown<T>>,
+  prepare?: () => Promise<Prepared>,
 ): Promise<T> {
   const { db, keys, now } = deps;
   const attempt = codeAttempt(session.user_id, client.ip, keys);
   const attemptId = await admitAttempt(db, attempt, now());
-  const judge = async (tx: Tx): Promise<Shown<T>> => {
+  const judge = async (tx: Tx, prepared: Prepared | undefined): Promise<Shown<T>> => {
     const tries = await countCodeAttempt(tx, { id: session.id, most: mostTries, now: now() });
     if (tries === undefined) throw refuse('session_expired');
-    const verdict = await look(tx);
+    const verdict = await look(tx, prepared);
     if (verdict.right) await forgiveFailures(tx, attempt);
     else await refuseCode(tx, session, { isLast: tries === mostTries, now: now(), log: deps.log });
     return verdict;
   };
-  const shown = await db.transaction(judge).catch(async (error: unknown) => {
+  const attempted = async () => {
+    const prepared = await prepare?.();
+    return db.transaction((tx) => judge(tx, prepared));
+  };
+  const shown = await attempted().catch(async (error: unknown) => {
     await forgetAttempt(db, attemptId);
     throw error;
   });

@@ -1,7 +1,7 @@
 import { freshForMs, type Tx } from '@fmhl/ops';
 import { refuse } from '../../errors.ts';
 import { confirmTotp, enrolTotp, factorsOf, makeRecoveryCodes, removeSecondFactor } from '../second-factor/index.ts';
-import { auditRecoveryCode, type ChallengeDeps, methodShown, withCodeAttempt } from './challenge.ts';
+import { auditRecoveryCode, type ChallengeDeps, methodShown, type Shown, withCodeAttempt } from './challenge.ts';
 import type { DisableRequest } from './contract.ts';
 import { recordFactorChange } from './factor-change.ts';
 import { isHashable } from './password-rules.ts';
@@ -62,10 +62,12 @@ export async function disable(
   deps: ChallengeDeps & { passwords: Passwords },
 ): Promise<void> {
   const { password, ...factor } = proof;
-  const passwordHash = isHashable(password) ? await passwordHashOf(deps.db, session.user_id) : undefined;
-  const isTheirs = passwordHash !== undefined && (await deps.passwords.matches(password, passwordHash));
-  await withCodeAttempt(session, client, deps, async (tx) => {
-    if (!isTheirs) return { right: false };
+  const isTheirs = async () => {
+    const passwordHash = isHashable(password) ? await passwordHashOf(deps.db, session.user_id) : undefined;
+    return passwordHash !== undefined && deps.passwords.matches(password, passwordHash);
+  };
+  const turnOff = async (tx: Tx, isPasswordRight: boolean | undefined): Promise<Shown<undefined>> => {
+    if (!isPasswordRight) return { right: false };
     const userId = session.user_id;
     const method = await methodShown(tx, factor, { userId, now: deps.now() }, deps);
     if (!method) return { right: false };
@@ -75,5 +77,6 @@ export async function disable(
     await revokeUserSessions(tx, userId, { now: deps.now(), except: session.id });
     await recordFactorChange(tx, session, { enabled: false, method: 'totp' });
     return { right: true, outcome: undefined };
-  });
+  };
+  await withCodeAttempt(session, client, deps, turnOff, isTheirs);
 }

@@ -1,7 +1,8 @@
 export { openAuthorizer } from './authorizer.ts';
 export { openPasswords, type Passwords } from './passwords.ts';
 export { enrolResponse, loginResponse, type Role, sessionResponse, verifyResponse } from './contract.ts';
-export { recordFactorChange } from './factor-change.ts';
+export { admitAttempt, type Attempt, forgetAttempt, forgiveFailures, passkeyAttempt } from './attempts.ts';
+export { recordFactorChange, tellFactorChange } from './factor-change.ts';
 export { publicUser, recordSignIn } from './login.ts';
 export { removeOldSignIns } from './retention.ts';
 export { authRoutes } from './routes.ts';

@@ -53,4 +53,14 @@ describe('passwords', () => {
     expect(refused.every((verdict) => verdict.reason.code === 'rate_limited')).toBe(true);
     await expect(passwords.hash('tangerine-lamp')).resolves.toBeTypeOf('string');
   });
+
+  it('are compared before those that wait to be hashed, whose line being full keeps nobody from comparing', async () => {
+    const passwords = openPasswords({ ...cheap, atOnce: 1, waiting: 5 });
+    const stored = await passwords.hash('tangerine-lamp');
+    const order: string[] = [];
+    const note = (what: string) => () => void order.push(what);
+    const hashes = Array.from({ length: 10 }, () => passwords.hash('x').then(note('hash'), note('refused')));
+    await Promise.all([passwords.matches('tangerine-lamp', stored).then(note('compared')), ...hashes]);
+    expect(order).toEqual([...Array(4).fill('refused'), 'hash', 'compared', ...Array(5).fill('hash')]);
+  });
 });

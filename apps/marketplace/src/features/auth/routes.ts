@@ -26,7 +26,7 @@ export function authRoutes(app: FastifyInstance, deps: AuthDeps): void {
   routes.route({
     method: 'POST',
     url: '/auth/register',
-    config: { access: 'public' },
+    config: { access: 'public', limit: 'register' },
     schema: { tags, summary: 'Register as a provider', body: registerRequest, response: { 201: registerResponse } },
     // Without `Idempotency-Key`: it would store a fast hash of the password. A repeat changes nothing anyway.
     handler: async (request, reply) => {

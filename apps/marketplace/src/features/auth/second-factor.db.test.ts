@@ -1,5 +1,6 @@
 import { sql } from '@fmhl/ops';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { openKeys } from '../../keys.ts';
 import { type AuthStage, count, openAuthStage, password } from '../../testing/sign-in.ts';
 
 let stage: AuthStage;
@@ -213,7 +214,35 @@ describe('a second factor that was shown a while ago', () => {
   });
 });
 
+describe('a second factor sealed under a key that is gone', () => {
+  it('is refused like a wrong code, and the log says why', async () => {
+    const userId = await stage.addUser('gone@example.com');
+    const { secret } = await stage.enrol('gone@example.com');
+    const sealed = openKeys({ tokenKey: '9d'.repeat(32) }).seal('totp-secret', secret);
+    await stage.world.db.query(
+      sql`update identity.totp_secret set secret_sealed = ${sealed} where user_id = ${userId}`,
+    );
+    const { token } = await stage.login('gone@example.com');
+    const { status, verdict } = await challenge(token, { code: stage.code(secret) });
+    expect([status, verdict]).toEqual([401, 'invalid_code']);
+    const said = stage.world.lines.map((line) => JSON.parse(line));
+    expect(said.filter(({ event }) => event === 'second_factor_unreadable')).toMatchObject([
+      { metadata: { user_id: userId } },
+    ]);
+  });
+});
+
 describe('turning it off', () => {
+  it('has no password compared of who has no try left', async () => {
+    await stage.addUser('many@example.com');
+    const { token } = await stage.enrol('many@example.com');
+    const compared = stage.compared();
+    const disable = () => stage.post('/auth/mfa/disable', { password: 'wrong-password', ...wrong }, { token });
+    const answers = await Promise.all(Array.from({ length: 20 }, disable));
+    expect(answers.filter(({ verdict }) => verdict === 'rate_limited')).toHaveLength(15);
+    expect(stage.compared() - compared).toBe(5);
+  });
+
   it('takes the password and a code, ends all other sessions and sends staff back to enrolment', async () => {
     const userId = await stage.addUser('off@example.com');
     const { secret, token: other } = await stage.enrol('off@example.com');

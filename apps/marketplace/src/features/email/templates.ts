@@ -109,12 +109,12 @@ const reset_password = template({
 });
 
 const password_changed = template({
-  version: 1,
+  version: 2,
   variables: z.strictObject({}),
   write: (_variables, { publicUrl }) => ({
     subject: 'Your password was changed',
     paragraphs: [
-      'The password of your account was changed, and all its sessions were ended.',
+      'The password of your account was changed, and all its sessions and API tokens were ended.',
       'If it was not you, choose another one at once, and tell us.',
     ],
     link: { label: 'Sign in', url: `${publicUrl}/` },

@@ -1,6 +1,6 @@
 import type { Queryable, Tx } from '@fmhl/ops';
-import { hasPasskey } from './passkey-queries.ts';
-import { hasTotp, replaceRecoveryCodes, unusedRecoveryCodes } from './queries.ts';
+import { deletePasskeysOf, hasPasskey } from './passkey-queries.ts';
+import { deleteAnyTotpSecret, hasTotp, replaceRecoveryCodes, unusedRecoveryCodes } from './queries.ts';
 import { removeTotp } from './totp-factor.ts';
 
 export type Factor = 'totp' | 'recovery_code' | 'passkey';
@@ -17,4 +17,12 @@ export async function factorsOf(db: Queryable, userId: string): Promise<Factor[]
 export async function removeSecondFactor(tx: Tx, userId: string): Promise<void> {
   await removeTotp(tx, userId);
   await replaceRecoveryCodes(tx, userId, []);
+}
+
+/** Takes every factor of a user away, also one that waits for its first code. Answers which there were. */
+export async function removeAllFactors(tx: Tx, userId: string): Promise<('totp' | 'passkey')[]> {
+  const hadTotp = await deleteAnyTotpSecret(tx, userId);
+  await replaceRecoveryCodes(tx, userId, []);
+  const hadPasskey = await deletePasskeysOf(tx, userId);
+  return [...(hadTotp ? (['totp'] as const) : []), ...(hadPasskey ? (['passkey'] as const) : [])];
 }

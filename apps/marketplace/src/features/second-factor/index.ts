@@ -1,4 +1,4 @@
-export { type Factor, factorsOf, removeSecondFactor } from './factors.ts';
+export { type Factor, factorsOf, removeAllFactors, removeSecondFactor } from './factors.ts';
 export { deleteOldChallenges, deletePasskey, type PasskeyRow, passkeysOf } from './passkey-queries.ts';
 export { addPasskey, type PasskeyDeps, passkeyRegistration, passkeyRequest, verifyPasskey } from './passkeys.ts';
 export { makeRecoveryCodes, useRecoveryCode } from './recovery-codes.ts';

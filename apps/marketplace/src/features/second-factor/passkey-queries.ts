@@ -96,6 +96,12 @@ export async function deletePasskey(tx: Queryable, { id, userId }: { id: string;
   return rowCount === 1;
 }
 
+/** False when there was none. */
+export async function deletePasskeysOf(tx: Queryable, userId: string): Promise<boolean> {
+  const { rowCount } = await tx.query(sql`delete from identity.passkey where user_id = ${userId}`);
+  return (rowCount ?? 0) > 0;
+}
+
 export async function hasPasskey(db: Queryable, userId: string): Promise<boolean> {
   const { rows } = await db.query(sql`select from identity.passkey where user_id = ${userId} limit 1`);
   return rows.length > 0;

@@ -103,20 +103,39 @@ export async function addPasskey(
   return row;
 }
 
+/** A passkey that someone has. */
+export interface FoundPasskey {
+  readonly userId: string;
+  /** Its user was verified and its signature count moved on; not so when it is not what was asked for or counts backwards. */
+  readonly isRight: boolean;
+}
+
 /**
- * Whose passkey was shown, its user verified and its signature count moved on; undefined when it is unknown, is not what was asked for,
- * was shown before, or counts backwards. Each challenge counts once, whatever comes of it: give a `db` that commits.
+ * Whose passkey was shown, and whether rightly so; undefined when it is nobody's, or its challenge is not ours, old or used. Each challenge
+ * counts once, whatever comes of it: give a `db` that commits.
  */
 export async function verifyPasskey(
   db: Queryable,
   { credential, now }: { credential: ShownCredential; now: Date },
   { relyingParty }: PasskeyDeps,
-): Promise<{ userId: string } | undefined> {
+): Promise<FoundPasskey | undefined> {
   const challenge = challengeOf(credential.response.clientDataJSON);
   if (challenge === undefined || !(await takeChallenge(db, { challenge, userId: null, now }))) return undefined;
   const row = await passkeyByCredential(db, credential.id);
-  if (!row || !isHandleOf(row.user_id, credential.response.userHandle)) return undefined;
-  const { userHandle: _userHandle, ...response } = credential.response;
+  if (!row) return undefined;
+  const signCount = await signCountShown(row, credential, { challenge, relyingParty });
+  const isRight = signCount !== undefined && (await advancePasskey(db, { id: row.id, signCount, now }));
+  return { userId: row.user_id, isRight };
+}
+
+/** Undefined when the credential is not what was asked for. */
+async function signCountShown(
+  row: PasskeyRow,
+  credential: ShownCredential,
+  { challenge, relyingParty }: PasskeyDeps & { challenge: string },
+): Promise<number | undefined> {
+  const { userHandle, ...response } = credential.response;
+  if (!isHandleOf(row.user_id, userHandle)) return undefined;
   const verified = await judged(() =>
     verifyAuthenticationResponse({
       response: { ...credential, response, clientExtensionResults: {} },
@@ -127,9 +146,7 @@ export async function verifyPasskey(
       requireUserVerification: true,
     }),
   );
-  if (!verified?.verified) return undefined;
-  const signCount = verified.authenticationInfo.newCounter;
-  return (await advancePasskey(db, { id: row.id, signCount, now })) ? { userId: row.user_id } : undefined;
+  return verified?.verified ? verified.authenticationInfo.newCounter : undefined;
 }
 
 /** The library throws for whatever does not fit; that is a "no" of the same kind as a wrong signature. */

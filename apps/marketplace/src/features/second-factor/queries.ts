@@ -49,6 +49,12 @@ export async function deleteTotpSecret(tx: Queryable, userId: string): Promise<b
   return rowCount === 1;
 }
 
+/** Also one that waits for its first code. */
+export async function deleteAnyTotpSecret(tx: Queryable, userId: string): Promise<boolean> {
+  const { rowCount } = await tx.query(sql`delete from identity.totp_secret where user_id = ${userId}`);
+  return rowCount === 1;
+}
+
 /** Replaces all recovery codes of a user. */
 export async function replaceRecoveryCodes(tx: Queryable, userId: string, hashes: readonly string[]): Promise<void> {
   await tx.query(sql`delete from identity.recovery_code where user_id = ${userId}`);
