@@ -9,6 +9,7 @@ import {
   type OpsOptions,
   type Runnable,
 } from '@fmhl/ops';
+import { noAnchor } from './audit-anchor.ts';
 import type { Config } from './config.ts';
 import { authorizeToken, mailedToken, mailVerification } from './features/accounts/index.ts';
 import { openAuthorizer, openPasswords } from './features/auth/index.ts';
@@ -23,7 +24,7 @@ import {
   reinstateProvider,
   suspendProvider,
 } from './features/subscriptions/index.ts';
-import { type Keys, openKeys } from './keys.ts';
+import { auditPurpose, type Keys, openKeys } from './keys.ts';
 import { bindProductMetrics } from './metrics.ts';
 import { queues } from './queues.ts';
 import { Limiter, type LimiterOptions, quotasOf, type RequestLimits } from './request-limits/index.ts';
@@ -54,7 +55,7 @@ export function openApp(config: ReadyConfig, options: AppOptions) {
   const authorize = options.authorize ?? openAppAuthorizer(config, { db, now });
   const passwords = openPasswords();
   const keys = openKeys({ tokenKey: config.tokenKey, previousTokenKey: config.previousTokenKey });
-  const auditKeys = config.tokenKey ? keys.derive('audit-chain') : [];
+  const auditKeys = config.tokenKey ? keys.derive(auditPurpose) : [];
   const ops = openPlane(config, telemetry, { db, authorize, role, auditKeys });
   const deps = { db, log, metrics: bindProductMetrics(metrics), now };
   const signIn = { ...deps, keys, passwords, relyingParty: relyingPartyOf(config.publicUrl) };
@@ -152,7 +153,7 @@ function openPlane(
     log,
     metrics,
     version,
-    auditAnchor: config.auditAnchor,
+    auditAnchor: config.auditAnchor === noAnchor ? undefined : config.auditAnchor,
     environment: config.nodeEnv,
     queues,
     failpoint: armFailpoint(config.failpoint, (name) => log.warn('failpoint_hit', { failpoint: name })),

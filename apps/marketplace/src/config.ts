@@ -115,10 +115,15 @@ function contradictions({
   return lines;
 }
 
-/** What must be said in production, because its default is for trying things out: there, money for nothing. */
+/** What must be said in production, because its default is for trying things out: money for nothing, and an audit log that nothing outside vouches for. */
 function unsaid({ nodeEnv }: Config, env: Environment): string[] {
-  if (nodeEnv !== 'production' || env.DEPOSIT_MODE) return [];
-  return ['DEPOSIT_MODE: expected gateway, or instant on purpose, when NODE_ENV is production'];
+  if (nodeEnv !== 'production') return [];
+  const lines: string[] = [];
+  if (!env.DEPOSIT_MODE)
+    lines.push('DEPOSIT_MODE: expected gateway, or instant on purpose, when NODE_ENV is production');
+  if (!env.AUDIT_ANCHOR && !env.AUDIT_ANCHOR_FILE)
+    lines.push('AUDIT_ANCHOR: expected a path or an https address, or none on purpose, when NODE_ENV is production');
+  return lines;
 }
 
 /** `http://HOST:PORT` as a browser on this machine can open it. With port 0, ask again once the port is known. */

@@ -3,6 +3,9 @@ import { createCipheriv, createDecipheriv, createHmac, randomBytes, timingSafeEq
 /** What a key is for: keys of different purposes tell nothing of each other. */
 export type Purpose = string;
 
+/** That of the seals of the audit chain. */
+export const auditPurpose: Purpose = 'audit-chain';
+
 /**
  * Everything that is signed or sealed under TOKEN_KEY. New signatures and seals are of the current key; those of the previous one hold
  * as long as TOKEN_KEY_PREVIOUS names it.

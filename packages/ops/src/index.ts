@@ -1,11 +1,14 @@
 export { type CauseOfDeath, causeNames, causesOfDeath } from './causes/index.ts';
 export {
   type Actor,
+  adoptAuditChain,
   type AuditEntry,
   type AuditKey,
   audit,
+  changeAuditKey,
   type Denial,
   type Denials,
+  type KeyChange,
   systemActor,
 } from './audit/index.ts';
 export * from './cli/index.ts';

@@ -9,6 +9,8 @@ export const auditAnchor = z.object({
   at: z.iso.datetime(),
   /** Identity of the Postgres that held it. */
   database: z.string().max(40),
+  /** Place of the anchor before it, where the chain was no longer the one that had been anchored there. */
+  breaks: z.int().positive().optional(),
 });
 export type AuditAnchor = z.infer<typeof auditAnchor>;
 
@@ -29,12 +31,19 @@ function parsed(line: string): unknown {
 }
 
 /**
- * Those that say all: an anchor vouches for everything before it, so that of a run of rising ones the last is enough. Where the
- * numbers fall back, the chain itself did, and both sides count. Oldest first.
+ * The `most` that say most, oldest first. While the chain only grows, an anchor vouches for everything before it. Where it broke (the numbers
+ * fall back, or the next anchor says so) both sides count. What room is left is for the newest: a break may have gone unmarked.
  */
-export function decisiveAnchors(anchors: readonly AuditAnchor[]): AuditAnchor[] {
-  return anchors.filter((anchor, at) => {
+export function decisiveAnchors(anchors: readonly AuditAnchor[], most: number): AuditAnchor[] {
+  const isDecisive = (anchor: AuditAnchor, at: number) => {
     const next = anchors[at + 1];
-    return !next || next.n < anchor.n || (next.n === anchor.n && next.hash !== anchor.hash);
-  });
+    return (
+      !next || next.breaks !== undefined || next.n < anchor.n || (next.n === anchor.n && next.hash !== anchor.hash)
+    );
+  };
+  const decisive = anchors.filter(isDecisive).slice(-most);
+  const kept = new Set(decisive);
+  const others = anchors.filter((anchor) => !kept.has(anchor));
+  const newest = new Set(others.slice(Math.max(0, others.length - (most - decisive.length))));
+  return anchors.filter((anchor) => kept.has(anchor) || newest.has(anchor));
 }

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createLogger } from '../logging/index.ts';
 import { createMetrics, opsCatalogue } from '../metrics/index.ts';
-import { type AnchorStore, openAnchorer, openAnchorStore, readAnchors } from './index.ts';
+import { type AnchorStore, decisiveAnchors, openAnchorer, openAnchorStore, readAnchors } from './index.ts';
 import { type AuditWorld, openAuditWorld } from './audit.fixture.ts';
 
 let world: AuditWorld;
@@ -92,8 +92,47 @@ describe('an anchor', () => {
     expect(metrics.value('audit_chain_faults_total', { kind: 'anchor_differs' })).toBe(1);
     expect(lines.join('')).toContain('"audit_chain_broken"');
     const anchors = readAnchors(await readFile(file(), 'utf8'));
-    expect(anchors.map(({ n }) => n)).toEqual([3, 2]);
+    expect(anchors.map(({ n, breaks }) => [n, breaks])).toEqual([
+      [3, undefined],
+      [2, 3],
+    ]);
     expect((await world.verify({ anchors })).fault).toMatchObject({ kind: 'tail_cut', n: 3 });
+  });
+
+  it('tells of rows that were rewritten and linked anew, after the chain has outgrown them', async () => {
+    const { loop, later, succeeded } = openLoop(openAnchorStore(file()));
+    await world.chain(10);
+    await loop.start();
+    await vi.waitUntil(succeeded);
+    // Who may write tables needs no key for this: the linker seals what it is given.
+    await world.tamper(`delete from ops.audit_chain where n >= 4; update ops.audit_log set reason = 'another' where seq = 4;
+      insert into ops.audit_pending select generate_series(4, 10)`);
+    await world.chain(10);
+    later(1);
+    await vi.waitUntil(succeeded);
+    await world.chain(5);
+    later(1);
+    await vi.waitUntil(succeeded);
+    await loop.stop();
+    expect(await world.verify()).toMatchObject({ ok: true, checked: 25 });
+    const anchors = decisiveAnchors(readAnchors(await readFile(file(), 'utf8')), 2);
+    expect(anchors.map(({ n }) => n)).toEqual([10, 25]);
+    expect((await world.verify({ anchors })).fault).toMatchObject({ kind: 'restored', n: 10 });
+  });
+
+  it('tells of an older database in which work went on past what it had', async () => {
+    const { loop, later, succeeded } = openLoop(openAnchorStore(file()));
+    await world.chain(10);
+    await loop.start();
+    await vi.waitUntil(succeeded);
+    await world.tamper(`delete from ops.audit_log where seq > 5; delete from ops.audit_chain where n > 5;
+      select setval('ops.audit_log_seq_seq', 5)`);
+    await world.chain(15);
+    later(1);
+    await vi.waitUntil(succeeded);
+    await loop.stop();
+    const anchors = decisiveAnchors(readAnchors(await readFile(file(), 'utf8')), 2);
+    expect((await world.verify({ anchors })).fault).toMatchObject({ kind: 'restored', n: 10 });
   });
 
   it('that cannot be written is a line and a number, until it can', async () => {

@@ -21,7 +21,7 @@ export interface AnchorerDeps {
 
 /**
  * Writes the head of the chain to a place outside the database, when the last one there is `everyMs` old. Before that it looks whether the
- * chain still holds what was written last.
+ * chain still holds what was written last; where it does not, the new line says which one it breaks with.
  */
 export function openAnchorer(deps: AnchorerDeps): Loop {
   const { db, store, lease, log, metrics, everyMs, checkEveryMs = 10_000, now = () => new Date() } = deps;
@@ -35,16 +35,16 @@ export function openAnchorer(deps: AnchorerDeps): Loop {
     const at = now();
     checkedAt ??= last && new Date(last.at).getTime();
     if (checkedAt !== undefined && at.getTime() - checkedAt < everyMs) return;
-    if (last && !(await holds(db, last))) {
+    const broken = last && !(await holds(db, last)) ? last : undefined;
+    if (broken) {
       faults.labels({ kind: 'anchor_differs' }).inc();
-      log.error('audit_chain_broken', new Error('the chain is not the one that was anchored'), { n: last.n });
-      last = undefined;
+      log.error('audit_chain_broken', new Error('the chain is not the one that was anchored'), { n: broken.n });
     }
     const head = await readHead(db);
     // The first row need not wait an hour for its first anchor.
     if (!head) return;
     // Nothing to write where nothing was linked since.
-    if (head.n !== last?.n) last = await writeHead({ db, store, head }, at);
+    if (broken || head.n !== last?.n) last = await writeHead({ db, store, head, broken }, at);
     checkedAt = at.getTime();
     succeededAt.set(at.getTime() / 1_000);
   };
@@ -70,10 +70,13 @@ async function holds(db: Database, { n, hash }: AuditAnchor): Promise<boolean> {
 }
 
 async function writeHead(
-  { db, store, head: { n, seq, hash } }: { db: Database; store: AnchorStore; head: Link },
+  { db, store, head, broken }: { db: Database; store: AnchorStore; head: Link; broken: AuditAnchor | undefined },
   at: Date,
 ): Promise<AuditAnchor> {
-  const anchor = { n, seq, hash: hash.toString('hex'), at: at.toISOString(), database: await readDatabaseIdentity(db) };
+  const { n, seq, hash } = head;
+  const place = { n, seq, hash: hash.toString('hex') };
+  const database = await readDatabaseIdentity(db);
+  const anchor = { ...place, at: at.toISOString(), database, ...(broken && { breaks: broken.n }) };
   await store.append(JSON.stringify(anchor));
   return anchor;
 }

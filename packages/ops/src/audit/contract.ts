@@ -35,7 +35,11 @@ export const auditFaultKinds = [
   'not_linked',
   'tail_cut',
   'restored',
+  'no_anchor',
 ] as const;
+
+/** The act of going on with a chain whose key is gone. */
+export const adoptionAction = 'keys.adopted';
 
 /** The first thing that is wrong. */
 export const auditFault = z.object({
@@ -61,6 +65,8 @@ export const auditVerdict = z.object({
   pending: z.object({ count: z.int(), oldest_at: at.nullable() }),
   /** How many anchors there were to compare with, and the newest; null where none. Without one a cut tail cannot be seen. */
   anchor: z.object({ count: z.int(), n: z.int(), at }).nullable(),
+  /** Where the chain was gone on with although the key before was gone: up to there nobody can check seals, and only anchors tell. */
+  adoptions: z.array(z.object({ n: z.int(), at })),
   duration_ms: z.int(),
 });
 export type AuditVerdict = z.infer<typeof auditVerdict>;

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { createLogger } from '../logging/index.ts';
+import { createLogger, runWithContext } from '../logging/index.ts';
 import { sql } from '../postgres/index.ts';
 import { ana, type AuditWorld, openAuditWorld } from './audit.fixture.ts';
 import { openDenials } from './index.ts';
@@ -28,6 +28,25 @@ describe('denials', () => {
     await vi.waitUntil(async () => (await counts()).length === 1);
     await vi.waitUntil(async () => (await counts()).length === 2);
     expect(await counts()).toEqual([1, 49]);
+    await denials.close();
+  });
+
+  it('keep each its reason, and what is held back the id of the latest request', async () => {
+    const denials = openDenials({ db: world.db, log }, { everyMs: 300 });
+    const ask = (correlationId: string, code: string) =>
+      runWithContext({ correlationId }, () => denials.record({ ...denial, code }));
+    ask('first-request', 'missing_permission');
+    ask('second-request', 'mfa_stale');
+    ask('third-request', 'missing_permission');
+    ask('fourth-request', 'missing_permission');
+    await vi.waitUntil(async () => (await counts()).length === 3);
+    const { rows } = await world.db.query(sql`
+      select correlation_id as id, details ->> 'code' as code, details ->> 'count' as count from ops.audit_log order by 1`);
+    expect(rows).toEqual([
+      { id: 'first-request', code: 'missing_permission', count: '1' },
+      { id: 'fourth-request', code: 'missing_permission', count: '2' },
+      { id: 'second-request', code: 'mfa_stale', count: '1' },
+    ]);
     await denials.close();
   });
 

@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Logger } from '../logging/index.ts';
 import type { Database } from '../postgres/index.ts';
 import { type Actor, audit } from './append.ts';
@@ -19,13 +20,15 @@ export interface Denials {
   close(): Promise<void>;
 }
 
-/** Of one actor at one route at most one row in this time, in ms; further denials are counted in the next one. */
+/** Of one actor at one route for one reason at most one row in this time, in ms; further denials are counted in the next one. */
 const oneRowMs = 60_000;
-/** Actors and routes of which a process keeps count at once; beyond them denials are only logged. */
+/** Actors, routes and reasons of which a process keeps count at once; beyond them denials are only logged. */
 const mostKept = 10_000;
 
 interface Held {
-  denial: Denial;
+  readonly denial: Denial;
+  /** Runs what it is given as part of the latest request that was refused: its correlation id stands for those of all. */
+  within: ReturnType<typeof AsyncLocalStorage.snapshot>;
   count: number;
   timer: NodeJS.Timeout;
 }
@@ -46,7 +49,7 @@ export function openDenials(
     const held = kept.get(key);
     if (!held) return;
     if (held.count === 0) return void kept.delete(key);
-    write(held.denial, held.count);
+    held.within(write, held.denial, held.count);
     held.count = 0;
     held.timer = setTimeout(release, everyMs, key).unref();
   };
@@ -54,20 +57,21 @@ export function openDenials(
     record(denial) {
       const { actor, route, code, permission } = denial;
       log.info('access_denied', { actor: actor.id, route, code, permission });
-      const key = `${actor.id} ${route}`;
+      const key = `${actor.id} ${route} ${code}`;
+      const within = AsyncLocalStorage.snapshot();
       const held = kept.get(key);
       if (held) {
-        held.denial = denial;
+        held.within = within;
         held.count += 1;
       } else if (kept.size < mostKept) {
-        kept.set(key, { denial, count: 0, timer: setTimeout(release, everyMs, key).unref() });
+        kept.set(key, { denial, within, count: 0, timer: setTimeout(release, everyMs, key).unref() });
         write(denial, 1);
       }
     },
     async close() {
-      for (const { denial, count, timer } of kept.values()) {
+      for (const { denial, within, count, timer } of kept.values()) {
         clearTimeout(timer);
-        if (count > 0) write(denial, count);
+        if (count > 0) within(write, denial, count);
       }
       kept.clear();
       await Promise.all(writing);

@@ -5,6 +5,7 @@ export { type Actor, type AuditEntry, audit, systemActor } from './append.ts';
 export type { AuditKey } from './chain.ts';
 export { type AuditList, auditList, type AuditRow, type AuditVerdict, auditVerdict } from './contract.ts';
 export { type Denial, type Denials, openDenials } from './denials.ts';
+export { adoptAuditChain, changeAuditKey, type KeyChange } from './key-change.ts';
 export { openLinker } from './link.ts';
 export { listAudit } from './list.ts';
 export { verifyAudit } from './verify.ts';

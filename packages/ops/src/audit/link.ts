@@ -33,6 +33,8 @@ export interface LinkDeps {
   readonly keys: readonly AuditKey[];
   /** Most rows of one transaction. Default 1,000. */
   readonly limit?: number;
+  /** Id of a key that the host does not have and whose head is gone on from all the same. Default none. */
+  readonly adopted?: string;
 }
 
 /**
@@ -40,12 +42,12 @@ export interface LinkDeps {
  * Throws {@link ForeignHead} rather than go on from a link that no key of the host has sealed.
  */
 export async function linkOnce(deps: LinkDeps): Promise<{ linked: number; more: boolean; head?: Link }> {
-  const { db, keys, limit = batchSize } = deps;
+  const { db, keys, limit = batchSize, adopted } = deps;
   if (!(await isAnyPending(db))) return { linked: 0, more: false };
   return db.transaction(async (tx) => {
     await lockChain(tx);
     const head = await readHead(tx);
-    demandOwnHead(head, keys);
+    demandOwnHead(head, keys, adopted);
     const { rows, more } = await nextPending(tx, limit);
     const unlinked = rows.filter(({ is_linked }) => !is_linked);
     const links = linksOf(unlinked, head, keys[0]);
@@ -67,11 +69,12 @@ async function nextPending(tx: Tx, limit: number): Promise<{ rows: PendingRow[];
   }
 }
 
-/** A host goes on from what it sealed itself; one without a key, from what nobody has sealed. */
-function demandOwnHead(head: Link | undefined, keys: readonly AuditKey[]): void {
+/** A host goes on from what it sealed itself; one without a key, from what nobody has sealed. Throws {@link ForeignHead}. */
+export function demandOwnHead(head: Link | undefined, keys: readonly AuditKey[], adopted?: string): void {
   if (!head) return;
   const verdict = judgeSeal(keys, head);
   if (verdict === (keys.length > 0 ? 'valid' : 'absent')) return;
+  if (verdict === 'unknown_key' && head.key_id === adopted) return;
   throw new ForeignHead(`link ${head.n} is not sealed by a key of this host (${verdict})`);
 }
 

@@ -55,6 +55,15 @@ describe('a chain that nobody touched', () => {
     expect(verdict).toMatchObject({ pending: { count: 1 }, anchor: { count: 1, n: 10 } });
   });
 
+  it('is not enough where anchors are kept and none is there', async () => {
+    expect(await world.verify({ isAnchored: true })).toMatchObject({ ok: true });
+    await world.chain(2);
+    expect((await world.verify({ isAnchored: true })).fault).toMatchObject({ kind: 'no_anchor', n: null });
+    expect(await world.verify({ isAnchored: true, anchors: [await anchored()] })).toMatchObject({ ok: true });
+    await world.tamper('delete from ops.audit_log where seq = 1');
+    expect((await world.verify({ isAnchored: true })).fault).toMatchObject({ kind: 'missing' });
+  });
+
   it('is whole when it is empty', async () => {
     expect(await world.verify()).toMatchObject({ ok: true, checked: 0, head: null, anchor: null });
   });

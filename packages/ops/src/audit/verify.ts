@@ -1,7 +1,7 @@
 import type { Database } from '../postgres/index.ts';
 import type { AuditAnchor } from './anchor-line.ts';
 import { type AuditKey, beforeFirst, judgeSeal, linkHash } from './chain.ts';
-import type { AuditFault, AuditVerdict } from './contract.ts';
+import { adoptionAction, type AuditFault, type AuditVerdict } from './contract.ts';
 import {
   firstDeletedPending,
   firstStray,
@@ -19,6 +19,8 @@ export interface VerifyOptions {
   readonly keys: readonly AuditKey[];
   /** Heads that were written down elsewhere before this began. */
   readonly anchors: readonly AuditAnchor[];
+  /** Whether the host keeps anchors, so that it is a fault to have none. Default false. */
+  readonly isAnchored?: boolean;
   /** Rows of one statement. Default 2,000. */
   readonly pageSize?: number;
   /** Ends it early: what was aborted throws. */
@@ -32,8 +34,10 @@ export interface VerifyOptions {
 export async function verifyAudit(db: Database, options: VerifyOptions): Promise<AuditVerdict> {
   const begunAt = performance.now();
   const head = await readHead(db);
-  const { checked, fault: inChain } = await walk(db, head?.n ?? 0, options);
-  const fault = inChain ?? (await faultBeyond(db, head, options.anchors)) ?? (await faultBeside(db));
+  const adoptions: Adoption[] = [];
+  const { checked, fault: inChain } = await walk(db, head?.n ?? 0, options, adoptions);
+  const inTables = inChain ?? (await faultBeyond(db, head, options.anchors)) ?? (await faultBeside(db));
+  const fault = inTables ?? (head && faultOfAnchors(options));
   const pending = await readPendingCount(db);
   const newest = options.anchors.at(-1);
   return {
@@ -44,6 +48,7 @@ export async function verifyAudit(db: Database, options: VerifyOptions): Promise
     head: head ? { n: head.n, seq: head.seq, hash: head.hash.toString('hex') } : null,
     pending: { count: pending.count, oldest_at: pending.oldest_at?.toISOString() ?? null },
     anchor: newest ? { count: options.anchors.length, n: newest.n, at: newest.at } : null,
+    adoptions,
     duration_ms: Math.round(performance.now() - begunAt),
   };
 }
@@ -56,9 +61,10 @@ interface Position {
   readonly unknownFrom: number | undefined;
 }
 
+type Adoption = AuditVerdict['adoptions'][number];
 type Walked = { readonly checked: number; readonly fault?: AuditFault };
 
-async function walk(db: Database, last: number, options: VerifyOptions): Promise<Walked> {
+async function walk(db: Database, last: number, options: VerifyOptions, adoptions: Adoption[]): Promise<Walked> {
   const { pageSize = 2_000, keys, signal } = options;
   const anchors = Map.groupBy(options.anchors, ({ n }) => n);
   let position: Position = { n: 0, hash: beforeFirst, unknownFrom: undefined };
@@ -69,6 +75,7 @@ async function walk(db: Database, last: number, options: VerifyOptions): Promise
     const sealed = judgeSeals(page.slice(0, whole), keys, position.unknownFrom);
     if (typeof sealed === 'object') return { checked: sealed.n - 1, fault: unsealed(sealed) };
     if (fault) return { checked: position.n + whole, fault: await named(db, fault, page[whole]) };
+    adoptions.push(...page.flatMap(adoptionsOf));
     const end = page.at(-1) ?? position;
     position = { n: end.n, hash: end.hash, unknownFrom: sealed };
   }
@@ -78,6 +85,9 @@ async function walk(db: Database, last: number, options: VerifyOptions): Promise
     'it and all after it are sealed by a key that is not given: the host has neither that key nor one before';
   return { checked: n, fault: { kind: 'unsealed', n: unknownFrom, seq: null, what } };
 }
+
+const adoptionsOf = (link: WalkedLink): Adoption[] =>
+  link.logged && link.action === adoptionAction ? [{ n: link.n, at: new Date(link.at_us / 1_000).toISOString() }] : [];
 
 /** How many links of a page are what their rows and the hash before them make of them, and what is wrong with the one after those. */
 function follow(
@@ -163,4 +173,12 @@ async function faultBeside(db: Database): Promise<AuditFault | undefined> {
   const what =
     'it has no link and waits for none: it was written, or its link deleted, past the triggers of the tables';
   return { kind: 'not_linked', n: null, seq: stray, what };
+}
+
+/** Without an anchor nobody can tell a chain that was written anew from the true one. */
+function faultOfAnchors({ isAnchored = false, anchors }: VerifyOptions): AuditFault | undefined {
+  if (!isAnchored || anchors.length > 0) return undefined;
+  const what =
+    'the place of the anchors shows none (the first comes some seconds after the first act): without one, a cut tail or a chain written anew cannot be seen';
+  return { kind: 'no_anchor', n: null, seq: null, what };
 }

@@ -1,11 +1,12 @@
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { appendFile, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fastify from 'fastify';
 import { afterAll, beforeAll, describe, expect, inject, it, vi } from 'vitest';
 import { z } from 'zod';
-import { type Actor, audit } from '../audit/index.ts';
+import { type Actor, audit, type AuditVerdict } from '../audit/index.ts';
+import { linkOnce } from '../audit/link.ts';
 import { sql } from '../postgres/index.ts';
 import { defineQueue } from '../queues/index.ts';
 import { openTestPlane, type TestPlane } from '../testing/index.ts';
@@ -178,5 +179,44 @@ describe('a look at the whole log', () => {
   it('needs its permission', async () => {
     granted = ['dlq.read'];
     expect((await get('/admin/audit/verify', 'bob')).status).toBe(403);
+  });
+});
+
+describe('the anchors of the host', () => {
+  const keys = [{ id: 'k', key: randomBytes(32) }];
+  let other: TestPlane;
+  const server = fastify();
+  const file = () => join(directory, 'other.jsonl');
+  beforeAll(async () => {
+    other = await openTestPlane({
+      adminUrl: inject('databaseUrl'),
+      redisUrl: inject('redisUrl'),
+      queues: [work],
+      authorize: () => ({ actor: ana, permissions: new Set(['audit.read']), secondFactorAt: new Date() }),
+      auditKeys: keys,
+      auditAnchor: file(),
+    });
+    await server.register(other.http, { prefix: '/admin' });
+  });
+  afterAll(async () => {
+    await server.close();
+    await other.close();
+  });
+  const verdict = async () => (await server.inject({ method: 'GET', url: '/admin/audit/verify' })).json<AuditVerdict>();
+
+  it('are all compared, those too that a later one seems to vouch for, and missed when none is there', async () => {
+    await other.db.transaction((tx) =>
+      audit(tx, { actor: ana, action: 'thing.changed', targetType: 'thing', targetId: '1' }),
+    );
+    await linkOnce({ db: other.db, keys });
+    expect((await verdict()).fault).toMatchObject({ kind: 'no_anchor', n: null });
+    const { head } = await verdict();
+    const ours = { ...head, at: new Date().toISOString(), database: '7' };
+    const elsewhere = { ...ours, hash: 'ab'.repeat(32) };
+    const later = { ...elsewhere, n: 2, seq: 2 };
+    await appendFile(file(), `${JSON.stringify(ours)}\n`);
+    expect(await verdict()).toMatchObject({ ok: true });
+    await appendFile(file(), `${JSON.stringify(elsewhere)}\n${JSON.stringify(later)}\n`);
+    expect((await verdict()).fault).toMatchObject({ kind: 'restored', n: 1 });
   });
 });

@@ -6,7 +6,6 @@ import {
   type AuditKey,
   auditList,
   auditVerdict,
-  decisiveAnchors,
   listAudit,
   readAnchors,
   verifyAudit,
@@ -94,7 +93,7 @@ const dateOf = (text: string | undefined): Date | undefined => (text === undefin
 const verifyQuery = z.strictObject({ anchor: z.string().min(1).max(8_000).optional() });
 
 function verifyRoute(app: FastifyInstance, deps: AdminDeps): void {
-  const { db, audit: { keys } = unproven } = deps;
+  const { db, audit: { keys, anchors: kept } = unproven } = deps;
   let underWay = false;
   operation(
     app,
@@ -113,7 +112,7 @@ function verifyRoute(app: FastifyInstance, deps: AdminDeps): void {
       reply.raw.once('close', () => gone.abort());
       try {
         const anchors = [...given(query.anchor), ...(await own(deps))];
-        return await verifyAudit(db, { keys, anchors, signal: gone.signal });
+        return await verifyAudit(db, { keys, anchors, isAnchored: kept !== undefined, signal: gone.signal });
       } finally {
         underWay = false;
       }
@@ -130,10 +129,10 @@ function given(lines: string | undefined): readonly AuditAnchor[] {
   });
 }
 
-/** A place that cannot be read leaves the look without anchors, which its answer says. */
+/** All of them: each is compared where the walk comes by. A place that cannot be read leaves the look without, which its answer says. */
 async function own({ audit: { anchors } = unproven, web: { log } }: AdminDeps): Promise<readonly AuditAnchor[]> {
   try {
-    return decisiveAnchors(readAnchors((await anchors?.read()) ?? ''));
+    return readAnchors((await anchors?.read()) ?? '');
   } catch (error) {
     log.error('audit_anchor_failed', error);
     return [];

@@ -64,4 +64,13 @@ describe('audit verify', () => {
     expect((await cli.run(`audit verify -q --anchor ${file}`)).out).toBe('tail_cut\n');
     expect(await cli.run(`audit verify --anchor ${join(directory, 'none')}`)).toMatchObject({ code: 2 });
   });
+
+  it('tells from where on seals can be checked again', async () => {
+    const actor = { id: 'ana', name: 'Ana', via: 'cli-local' } as const;
+    await cli.plane.db.transaction((tx) =>
+      audit(tx, { actor, action: 'keys.adopted', targetType: 'audit_chain', targetId: 'k', reason: 'stolen' }),
+    );
+    await vi.waitUntil(async () => (await cli.plane.db.query(sql`select from ops.audit_chain`)).rowCount === 4);
+    expect((await cli.run('audit verify')).err).toContain('up to number 4 of');
+  });
 });

@@ -72,27 +72,28 @@ const auditVerifyCommand = command<{ anchor?: string }>({
   },
 });
 
-/** The request has room for some thirty; a chain that never fell back needs one. */
+/** The request has room for no more. */
+const mostAnchors = 30;
+
 async function linesOf(file: string): Promise<string> {
-  const anchors = decisiveAnchors(readAnchors(await openAnchorStore(file).read()));
+  const anchors = decisiveAnchors(readAnchors(await openAnchorStore(file).read()), mostAnchors);
   if (anchors.length === 0) throw misused(`${file} holds no anchor`);
-  return anchors
-    .slice(-30)
-    .map((anchor) => JSON.stringify(anchor))
-    .join('\n');
+  return anchors.map((anchor) => JSON.stringify(anchor)).join('\n');
 }
 
 function printVerdict(
   terminal: Terminal,
-  { ok, fault, checked, sealed, head, pending, anchor, duration_ms }: AuditVerdict,
+  { ok, fault, checked, sealed, head, pending, anchor, adoptions, duration_ms }: AuditVerdict,
 ) {
   if (fault) {
     const place = [fault.n !== null && `number ${fault.n}`, fault.seq !== null && `row ${fault.seq}`].filter(Boolean);
-    terminal.line(`${fault.kind}: ${place.join(', ')}: ${fault.what}`, 'red');
+    terminal.line([fault.kind, place.join(', '), fault.what].filter(Boolean).join(': '), 'red');
   }
   const rate = duration_ms > 1_000 ? `, ${Math.round((checked / duration_ms) * 1_000)} rows/s` : '';
   terminal.line(`${checked} of ${head?.n ?? 0} rows are as they were written${rate}`, ok ? 'green' : undefined);
   if (pending.count > 0) terminal.line(`${pending.count} wait for their link, the oldest since ${pending.oldest_at}`);
+  for (const { n, at } of adoptions)
+    terminal.note(`up to number ${n} of ${at} seals are of a key that was given up: only anchors tell`, 'yellow');
   if (!sealed) terminal.note('without the key of the chain, seals were not looked at', 'yellow');
   if (anchor) terminal.line(`compared with ${anchor.count} anchors, the newest of ${anchor.at} at number ${anchor.n}`);
   else terminal.note('no anchor to compare with: a cut tail would not be seen', 'yellow');
