@@ -17,8 +17,8 @@ import {
 
 const batchSize = 1_000;
 /**
- * Rows the loop links in one pass, so that it takes little from a bulk action that writes faster than that: at 1,000 rows a second,
- * 5 % of a core and as much of Postgres's.
+ * Rows the loop links in one pass, so that it takes little from a bulk action that writes faster than that: just under 1,000 a
+ * second, which take this process 5 % of a core.
  */
 const rowsAPass = 500;
 
