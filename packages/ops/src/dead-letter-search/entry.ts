@@ -1,6 +1,7 @@
 import { type Actor, audit } from '../audit/index.ts';
 import { whyAbsent } from '../dead-letters/index.ts';
 import type { Database, Queryable, Tx } from '../postgres/index.ts';
+import { personalPathsOf, type QueueRegistry } from '../queues/index.ts';
 import { attemptsOf, type StoredRun } from './attempts.ts';
 import { causeText } from './cause-text.ts';
 import type { LetterAttempt, LetterDetail } from './contract.ts';
@@ -12,6 +13,8 @@ import { longestShown, type PayloadView, type StoredPayload, viewPayload } from 
 export interface Viewing {
   readonly id: string;
   readonly actor: Actor;
+  /** Tells what the kinds of jobs declare to be personal. */
+  readonly registry: QueueRegistry;
   /** The payload in clear: whoever calls has checked the permission. */
   readonly isClear: boolean;
   /** Why it is shown in clear, in the actor's words. */
@@ -26,7 +29,7 @@ export async function viewLetter(db: Database, viewing: Viewing): Promise<Letter
   return db.transaction(async (tx) => {
     const letter = await found(tx, viewing.id);
     const runs = await queries.readRuns(tx, letter);
-    const payload = viewPayload(payloadOf(letter), { isClear: viewing.isClear, most: longestShown });
+    const payload = viewPayload(payloadOf(letter), { ...readerOf(viewing, letter), most: longestShown });
     const detail = {
       ...rowOf(letter),
       payload: payload.value,
@@ -50,7 +53,7 @@ export async function viewLetter(db: Database, viewing: Viewing): Promise<Letter
 export async function viewWholePayload(db: Database, viewing: Viewing) {
   return db.transaction(async (tx) => {
     const letter = await found(tx, viewing.id);
-    const view = viewPayload(payloadOf(letter), { isClear: viewing.isClear });
+    const view = viewPayload(payloadOf(letter), readerOf(viewing, letter));
     await recordView(tx, viewing, letter, 'payload');
     return { id: letter.id, ...payloadFields(letter, view) };
   });
@@ -70,6 +73,10 @@ async function found(db: Queryable, id: string): Promise<queries.StoredLetter> {
   const letter = await queries.readLetter(db, id);
   if (!letter) throw await whyAbsent(db, id);
   return letter;
+}
+
+function readerOf({ isClear, registry }: Viewing, { queue_name, kind }: queries.StoredLetter) {
+  return { isClear, paths: personalPathsOf(registry, queue_name, kind) };
 }
 
 async function recordView(tx: Tx, { actor, isClear, reason }: Viewing, letter: queries.StoredLetter, part: string) {

@@ -1,4 +1,5 @@
 import { isPersonalKey, maskText } from '../logging/index.ts';
+import { openPaths } from '../queues/index.ts';
 
 /** What stands in place of a personal value. */
 const mask = '"[masked]"';
@@ -13,14 +14,15 @@ interface Container {
 }
 
 /**
- * Replaces personal values in a JSON text: all below keys that name such (`email`, `phone`, `name`, `address`, `password`, …), and
- * addresses and numbers inside any text. The rest stays letter by letter, numbers of any size too. Linear, safe on any depth.
+ * Replaces personal values in a JSON text: all below keys that name such (`email`, `phone`, `name`, `address`, `password`, …), all at
+ * `paths` (JSON pointers), and addresses and numbers inside any text. The rest stays letter by letter, numbers of any size too. Linear, safe on any depth.
  * `masked` holds the paths of what was replaced, such as `user.email` or `items.0.phone`.
  */
-export function maskJson(json: string): { text: string; masked: string[] } {
+export function maskJson(json: string, paths: readonly string[] = []): { text: string; masked: string[] } {
   const out: string[] = [];
   const masked: string[] = [];
   const containers: Container[] = [];
+  const isDeclared = paths.length === 0 ? () => false : declaredIn(containers, paths);
   const replace = (text: string) => {
     masked.push(pathOf(containers));
     out.push(text);
@@ -33,7 +35,7 @@ export function maskJson(json: string): { text: string; masked: string[] } {
       inside.key = JSON.parse(token) as string;
       inside.atKey = false;
       out.push(token);
-    } else if (startsValue(token) && inside?.isObject && isPersonalKey(inside.key)) {
+    } else if (startsValue(token) && ((inside?.isObject && isPersonalKey(inside.key)) || isDeclared())) {
       at = endOfValue(json, at);
       if (token === 'null') out.push(token);
       else replace(mask);
@@ -49,6 +51,15 @@ export function maskJson(json: string): { text: string; masked: string[] } {
     at = end;
   }
   return { text: out.join(''), masked };
+}
+
+/** Whether the value that comes next is declared to be personal. Deeper than any pointer, nothing is compared. */
+function declaredIn(containers: readonly Container[], paths: readonly string[]): () => boolean {
+  const isPersonal = openPaths(paths);
+  const deepest = Math.max(...paths.map((path) => path.split('/').length - 1));
+  return () =>
+    containers.length <= deepest &&
+    isPersonal(containers.map(({ isObject, key, index }) => (isObject ? key : `${index}`)));
 }
 
 function maskString(token: string): string {

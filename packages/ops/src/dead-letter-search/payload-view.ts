@@ -26,21 +26,29 @@ export const longestShown = 64 * 1024;
 /** Deepest payload that is shown as a value: writing deeper ones may run out of stack. */
 const deepestShown = 500;
 
+interface PayloadReader {
+  readonly isClear: boolean;
+  /** Characters. */
+  readonly most?: number;
+  /** Masked besides what keys tell. */
+  readonly paths?: readonly string[] | undefined;
+}
+
 /** What of a payload an operator sees. Of what is no JSON, nothing is shown while it is masked: there are no names to tell by. */
 export function viewPayload(
   stored: StoredPayload | undefined,
-  { isClear, most = Number.POSITIVE_INFINITY }: { isClear: boolean; most?: number },
+  { isClear, most = Number.POSITIVE_INFINITY, paths }: PayloadReader,
 ): PayloadView {
   if (!stored) return { value: null, text: null, encoding: null, masked: isClear ? null : [], truncated: false };
   const { body, bytes } = stored;
-  if (body !== null && isJson(body)) return viewJson(body, isClear, most);
+  if (body !== null && isJson(body)) return viewJson(body, { isClear, most, paths });
   const encoding = body === null ? 'base64' : 'text';
   if (!isClear) return { value: null, text: null, encoding, masked: ['$'], truncated: false };
   return { value: null, encoding, masked: null, ...cut(body ?? bytes?.toString('base64') ?? '', most) };
 }
 
-function viewJson(body: string, isClear: boolean, most: number): PayloadView {
-  const shown = isClear ? { text: body, masked: null } : maskJson(body);
+function viewJson(body: string, { isClear, most, paths }: PayloadReader & { most: number }): PayloadView {
+  const shown = isClear ? { text: body, masked: null } : maskJson(body, paths);
   const { text, truncated } = cut(shown.text, most);
   const value: unknown = truncated || depthOf(text) > deepestShown ? null : JSON.parse(text);
   return { value, text, encoding: 'json', masked: shown.masked, truncated };

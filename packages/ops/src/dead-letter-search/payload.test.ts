@@ -1,5 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { defineQueue } from '../queues/index.ts';
+import { z } from 'zod';
 import { maskJson } from './payload-mask.ts';
 import { type StoredPayload, viewPayload } from './payload-view.ts';
 
@@ -106,5 +108,22 @@ describe('the view of a payload', () => {
 
   it('of a payload that was not kept is empty', () => {
     expect(viewPayload(undefined, { isClear: true })).toMatchObject({ value: null, text: null, encoding: null });
+  });
+});
+
+describe('paths that a kind of job declares to be personal', () => {
+  const json = '{"memo":{"code":4711},"people":[{"id":"a","n":1},{"id":null,"n":2}],"a/b":"x","id":"b"}';
+
+  it('are masked with all below them, whatever they are, and nothing else is', () => {
+    expect(maskJson(json, ['/memo', '/people/*/id', '/a~1b'])).toEqual({
+      text: '{"memo":"[masked]","people":[{"id":"[masked]","n":1},{"id":null,"n":2}],"a/b":"[masked]","id":"b"}',
+      masked: ['memo', 'people.0.id', 'a/b'],
+    });
+    expect(maskJson(json, ['/people/1/n']).masked).toEqual(['people.1.n']);
+  });
+
+  it('are pointers', () => {
+    const kinds = { task: { schema: z.unknown(), sideEffect: 'guarded', personalPaths: ['memo'] } } as const;
+    expect(() => defineQueue({ name: 'work', attempts: 1, backoffMs: [], kinds })).toThrow('must be a JSON pointer');
   });
 });

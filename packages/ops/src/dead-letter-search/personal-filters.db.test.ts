@@ -79,6 +79,22 @@ describe('a filter on a payload path that is masked, of one whose second factor 
   });
 });
 
+describe('a path that a kind of job declares to be personal', () => {
+  it('is masked in an entry, and no filter looks at it, above it or below it', async () => {
+    const id = await search.letter({ payload: '{"memo":{"door":"blue gate","n":1}}' });
+    const headers = { authorization: withoutReveal };
+    expect((await search.get(`${dlq}/${id}`, headers)).json()).toMatchObject({
+      payload: { memo: { door: '[masked]', n: 1 } },
+      payload_masked: ['memo.door'],
+    });
+    expect((await search.get(`${dlq}/${id}/payload`, headers)).body).not.toContain('blue');
+    for (const path of ['payload.memo.door', 'payload.memo', 'payload.memo.door.0'])
+      expect((await search.get(`${dlq}?q=${path}:blue`, headers)).statusCode).toBe(403);
+    expect((await search.get(`${dlq}?q=payload.memo.n:1`, headers)).json().pagination.total).toBe(1);
+    expect((await search.get(`${dlq}?q=payload.memo.door:~blue`)).json().pagination.total).toBe(1);
+  });
+});
+
 describe('a filter on a text in which something is masked', () => {
   const found = async (q: string, headers: Record<string, string>) =>
     (await search.get(`${dlq}?q=${encodeURIComponent(q)}`, headers)).json().pagination.total;

@@ -1,6 +1,6 @@
 import { isPersonalKey } from '../logging/index.ts';
 import { emptyFilter, type Filter, FilterError, narrow, parseFilter } from '../filters/index.ts';
-import type { QueueRegistry } from '../queues/index.ts';
+import { isDeclaredPersonal, type QueueRegistry } from '../queues/index.ts';
 import { refuse } from '../refusals/index.ts';
 
 /** What a request names a selection by. */
@@ -39,11 +39,18 @@ export function readFilter(
   ] as const) {
     if (name) filter = narrow(filter, { negated: false, field, op: '=', values: [{ is: 'text', text: name }] });
   }
-  return reveal === 'allowed' ? filter : forMaskedReader(filter, reveal);
+  return reveal === 'allowed' ? filter : forMaskedReader(filter, registry, reveal);
 }
 
-function forMaskedReader({ terms }: Filter, lacking: Exclude<RevealVerdict, 'allowed'>): Filter {
-  const term = terms.find(({ path }) => path?.split('.').some(isPersonalKey));
+function forMaskedReader(
+  { terms }: Filter,
+  registry: QueueRegistry,
+  lacking: Exclude<RevealVerdict, 'allowed'>,
+): Filter {
+  const term = terms.find(({ path }) => {
+    const steps = path?.split('.');
+    return steps?.some(isPersonalKey) || (steps && isDeclaredPersonal(registry, steps));
+  });
   if (term) throw refuse(lacking, { permission: 'dlq.reveal', field: `payload.${term.path}` });
   return { terms: terms.map((one) => (one.field === 'payload' ? { ...one, underMask: true } : one)) };
 }

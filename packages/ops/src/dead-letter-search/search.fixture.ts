@@ -6,7 +6,7 @@ import { type Database, sql } from '../postgres/index.ts';
 import { defineQueue } from '../queues/index.ts';
 import { openTestPlane } from '../testing/index.ts';
 
-const kinds = { send: { schema: z.unknown(), sideEffect: 'guarded' } } as const;
+const kinds = { send: { schema: z.unknown(), sideEffect: 'guarded', personalPaths: ['/memo/door'] } } as const;
 const email = defineQueue({ name: 'email_send', aliases: ['email'], attempts: 3, backoffMs: [10], kinds });
 const reports = defineQueue({ name: 'report_export', aliases: ['report-export'], attempts: 3, backoffMs: [10], kinds });
 

@@ -49,7 +49,7 @@ function listRoute(app: FastifyInstance, { db, registry, web }: AdminDeps): void
   );
 }
 
-function entryRoutes(app: FastifyInstance, { db, web }: AdminDeps): void {
+function entryRoutes(app: FastifyInstance, { db, registry, web }: AdminDeps): void {
   const permission = 'dlq.read';
   operation(
     app,
@@ -64,7 +64,7 @@ function entryRoutes(app: FastifyInstance, { db, web }: AdminDeps): void {
     },
     async (call) => {
       const { params, request, reply } = call;
-      const viewing = viewingOf(call, clock(web));
+      const viewing = { ...viewingOf(call, clock(web)), registry };
       const seen = request.headers['if-none-match'];
       if (seen !== undefined) {
         const version = await letterVersion(db, params.id);
@@ -99,12 +99,15 @@ function entryRoutes(app: FastifyInstance, { db, web }: AdminDeps): void {
       query: letterQuery,
       answer: letterPayload,
     },
-    (call) => viewWholePayload(db, viewingOf(call, clock(web))),
+    (call) => viewWholePayload(db, { ...viewingOf(call, clock(web)), registry }),
   );
 }
 
 /** How much of the payload the caller sees. Without a wish it is all that they may. */
-function viewingOf(call: Call<{ id: string }, z.infer<typeof letterQuery>, unknown>, now: Date): Viewing {
+function viewingOf(
+  call: Call<{ id: string }, z.infer<typeof letterQuery>, unknown>,
+  now: Date,
+): Omit<Viewing, 'registry'> {
   const { params, query, actor, authorization } = call;
   const viewing = { id: params.id, actor };
   if (query.payload === 'masked') return { ...viewing, isClear: false };

@@ -92,7 +92,7 @@ function viewRoute(app: FastifyInstance, { db, registry }: AdminDeps): void {
     },
     async (call) => {
       const queue = queueNamed(registry, call.params.queue);
-      const viewing = { queue, jobId: call.params.job_id, actor: call.actor, ...viewingOf(call) };
+      const viewing = { registry, queue, jobId: call.params.job_id, actor: call.actor, ...viewingOf(call) };
       return db.transaction((tx) => viewJob(tx, viewing));
     },
   );

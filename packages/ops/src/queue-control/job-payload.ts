@@ -9,14 +9,20 @@ export interface ShownPayload {
   readonly payload_lacks: string | null;
 }
 
+interface Reader {
+  readonly inClear: boolean;
+  /** Masked besides what keys tell. */
+  readonly paths: readonly string[];
+}
+
 /** Reads a payload where it is kept: with the open run, in the table of large ones, or with the dead letter. */
-export async function showPayload(db: Queryable, run: Run, inClear: boolean): Promise<ShownPayload> {
+export async function showPayload(db: Queryable, run: Run, { inClear, paths }: Reader): Promise<ShownPayload> {
   const text = await readText(db, run);
   if (text === null) {
     const why = run.state === 'done' ? 'a job that is done keeps no payload' : 'no JSON text of it was kept';
     return { payload: null, payload_masked: [], payload_lacks: why };
   }
-  const shown = inClear ? { text, masked: [] } : maskJson(text);
+  const shown = inClear ? { text, masked: [] } : maskJson(text, paths);
   return { payload: JSON.parse(shown.text) as unknown, payload_masked: shown.masked, payload_lacks: null };
 }
 

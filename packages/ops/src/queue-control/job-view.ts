@@ -1,10 +1,12 @@
 import { type Actor, audit } from '../audit/index.ts';
 import { type Queryable, sql, type Tx } from '../postgres/index.ts';
+import { personalPathsOf, type QueueRegistry } from '../queues/index.ts';
 import { refuse } from '../refusals/index.ts';
 import { showPayload } from './job-payload.ts';
 import { findRun, jobRowOf, type Run } from './runs.ts';
 
 export interface ViewRequest {
+  readonly registry: QueueRegistry;
   readonly queue: string;
   readonly jobId: string;
   readonly actor: Actor;
@@ -27,7 +29,7 @@ interface Evidence {
 }
 
 /** One job with its evidence; the view is audited. Throws refusal `not_found`. */
-export async function viewJob(tx: Tx, { queue, jobId, actor, inClear, reason }: ViewRequest) {
+export async function viewJob(tx: Tx, { registry, queue, jobId, actor, inClear, reason }: ViewRequest) {
   const run = await findRun(tx, queue, jobId);
   const evidence = run && (await readEvidence(tx, run));
   if (!run || !evidence) throw refuse('not_found');
@@ -50,7 +52,7 @@ export async function viewJob(tx: Tx, { queue, jobId, actor, inClear, reason }: 
     ...timingsOf(run),
     worker: evidence.worker,
     attempts_history: (evidence.attempts_history ?? []).map(attemptOf).reverse(),
-    ...(await showPayload(tx, run, inClear)),
+    ...(await showPayload(tx, run, { inClear, paths: personalPathsOf(registry, queue, run.kind) })),
   };
 }
 

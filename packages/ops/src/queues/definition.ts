@@ -15,6 +15,12 @@ export interface JobKind<Payload = unknown> {
   readonly safeForMs?: number;
   /** JSON pointers into the payload that no operator may edit: amounts, ids of accounts, business keys. */
   readonly lockedPaths?: readonly string[];
+  /**
+   * JSON pointers to what the payload holds of persons; the step `*` is every member or item. Masked, with all below them, wherever a payload
+   * or its error is shown to who may not see personal values, besides keys that name such by themselves (`email`, `name`, `phone`, …).
+   * Default: none.
+   */
+  readonly personalPaths?: readonly string[];
   /** The handler's AbortSignal fires after this many ms. Default 60,000. */
   readonly timeoutMs?: number;
 }
@@ -51,6 +57,11 @@ export function defineQueue<const Kinds extends Record<string, JobKind>>(
   }
   if (attempts > 1 && backoffMs.length === 0) throw new TypeError(`queue ${name}: backoffMs needs at least one wait`);
   if (probeKind in kinds) throw new TypeError(`queue ${name}: a kind may not be called "${probeKind}"`);
+  const wrong = Object.values(kinds)
+    .flatMap(({ personalPaths = [] }) => personalPaths)
+    .find((path) => !path.startsWith('/'));
+  if (wrong !== undefined)
+    throw new TypeError(`queue ${name}: "${wrong}" of personalPaths must be a JSON pointer: /a/b`);
   if (Object.keys(kinds).length === 0) throw new TypeError(`queue ${name}: needs at least one kind of job`);
   return definition;
 }

@@ -35,11 +35,11 @@ export class JobTimeout extends Error {
 
 /**
  * Turns whatever was thrown (also `undefined`, strings, circular objects) into evidence. Never throws. Personal values of the payload
- * `body` are masked wherever the error repeats them.
+ * `body`, also those at `paths`, are masked wherever the error repeats them.
  */
-export function describeFailure(thrown: unknown, body?: unknown): Failure {
+export function describeFailure(thrown: unknown, body?: unknown, paths?: readonly string[]): Failure {
   const error = thrown instanceof Error ? thrown : undefined;
-  const maskPersonal = maskerOf(body);
+  const maskPersonal = maskerOf(body, paths);
   const mask = (text: string, longest: number) => clip(maskText(maskPersonal(clip(text, longest))), longest);
   return {
     class: classify(thrown),

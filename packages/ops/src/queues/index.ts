@@ -17,6 +17,7 @@ export { type GroupCommit, groupCommit } from './group-commit.ts';
 export type { Job, JobHandler } from './handler.ts';
 export { bury, done, type JobOutcome, PermanentError, retry, snooze } from './outcome.ts';
 export { enqueueProbe, probeKind } from './probe.ts';
+export { isDeclaredPersonal, openPaths, personalPathsOf } from './personal-paths.ts';
 export { pauseOf, readOverview } from './overview.ts';
 export type { PausedColumns } from './overview-queries.ts';
 export { openReconciler, openRetention } from './reconciler.ts';

@@ -20,6 +20,14 @@ describe('the personal values of a payload', () => {
     );
   });
 
+  it('are those at declared paths too, with all below them', () => {
+    const declared = { memo: 'gate code 4711', people: [{ id: 'p-77' }, { id: 'p-78' }], plain: 'gold' };
+    const mask = maskerOf(declared, ['/memo', '/people/*/id']);
+    expect(mask('Gate code 4711 of p-77 and p-78, gold')).toBe('[masked] of [masked] and [masked], gold');
+    expect(describeFailure(new Error('no p-77'), declared, ['/people']).message).toBe('no [masked]');
+    expect(maskerOf(declared)('p-77')).toBe('p-77');
+  });
+
   it('are masked in the message, the stack and the causes of an error', () => {
     const cause = new Error('refused for Zoë Q. Canary (Jr.)');
     const failure = describeFailure(new Error('cannot greet Zoë', { cause }), body);

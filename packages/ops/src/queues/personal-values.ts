@@ -1,4 +1,5 @@
 import { isPersonalKey } from '../logging/index.ts';
+import { openPaths } from './personal-paths.ts';
 
 /** What stands in place of a personal value. */
 const mask = '[masked]';
@@ -8,10 +9,11 @@ const mostValues = 200;
 
 /**
  * Makes a function that replaces in a text, whatever its case, the personal values of a payload: all texts and numbers below keys that name
- * such. An error often repeats what it was about. `body` is a payload, or its JSON: what is no JSON has no names to tell by.
+ * such, and at `paths` (JSON pointers). An error often repeats what it was about. `body` is a payload, or its JSON: what is no JSON has no
+ * names to tell by.
  */
-export function maskerOf(body: unknown): (text: string) => string {
-  const values = personalValues(typeof body === 'string' ? parse(body) : body);
+export function maskerOf(body: unknown, paths: readonly string[] = []): (text: string) => string {
+  const values = personalValues(typeof body === 'string' ? parse(body) : body, openPaths(paths));
   if (values.length === 0) return (text) => text;
   // The longest first: a family name must not break up the full name.
   const parts = values.toSorted((one, two) => two.length - one.length).map(escaped);
@@ -21,14 +23,29 @@ export function maskerOf(body: unknown): (text: string) => string {
 
 const escaped = (text: string): string => text.replaceAll(/[\\^$.*+?()[\]{}|/]/g, String.raw`\$&`);
 
-function personalValues(body: unknown): string[] {
+interface Waiting {
+  readonly value: unknown;
+  readonly isPersonal: boolean;
+  readonly steps: readonly string[];
+}
+
+/** Longer pointers are none: a payload may be nested so deep that keeping the way to each value would cost its square. */
+const deepestDeclared = 32;
+
+function personalValues(body: unknown, isDeclared: (steps: readonly string[]) => boolean): string[] {
   const values = new Set<string>();
-  const waiting: { value: unknown; isPersonal: boolean }[] = [{ value: body, isPersonal: false }];
+  const waiting: Waiting[] = [{ value: body, isPersonal: false, steps: [] }];
   for (let one = waiting.pop(); one !== undefined && values.size < mostValues; one = waiting.pop()) {
-    const { value, isPersonal } = one;
+    const { value, isPersonal, steps } = one;
     if (typeof value === 'object' && value !== null) {
-      for (const [key, member] of Object.entries(value))
-        waiting.push({ value: member, isPersonal: isPersonal || isPersonalKey(key) });
+      for (const [key, member] of Object.entries(value)) {
+        const within = steps.length < deepestDeclared ? [...steps, key] : steps;
+        waiting.push({
+          value: member,
+          isPersonal: isPersonal || isPersonalKey(key) || isDeclared(within),
+          steps: within,
+        });
+      }
     } else if (isPersonal && (typeof value === 'string' || typeof value === 'number')) {
       const text = String(value).trim();
       if (text.length >= shortest && text.isWellFormed()) values.add(text);

@@ -11,6 +11,7 @@ import type { QueueInstruments } from './instruments.ts';
 import type { Lane } from './lane.ts';
 import { type JobOutcome, PermanentError } from './outcome.ts';
 import { checkPayload, readLargePayload } from './payload.ts';
+import { pathsOfKind } from './personal-paths.ts';
 import { ProbeDeath, probeKind } from './probe.ts';
 import { refuseStart } from './refuse-start.ts';
 import { RunningJob } from './running-job.ts';
@@ -131,16 +132,17 @@ async function handle(one: Attempt, handler: JobHandler): Promise<Handled> {
 async function conclude({ one, outcome, thrown, body, committed }: Handled): Promise<unknown> {
   // What the handler said or threw after its commit cannot undo it.
   if (committed) return endDone(one);
-  if (outcome === undefined) return endFailed(one, describeFailure(thrown, body));
+  const paths = pathsOfKind(one.queue, one.job.name);
+  if (outcome === undefined) return endFailed(one, describeFailure(thrown, body, paths));
   switch (outcome.kind) {
     case 'done':
       return recordDone(one);
     case 'snooze':
       return endSnoozed(one, outcome);
     case 'retry':
-      return endFailed(one, describeFailure(outcome.error, body));
+      return endFailed(one, describeFailure(outcome.error, body, paths));
     case 'bury':
-      return endFailed(one, { ...describeFailure(outcome.error, body), class: 'permanent' });
+      return endFailed(one, { ...describeFailure(outcome.error, body, paths), class: 'permanent' });
   }
 }
 
