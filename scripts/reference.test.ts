@@ -9,6 +9,7 @@ import { queues } from '../apps/marketplace/src/queues.ts';
 import { settings } from '../apps/marketplace/src/settings.ts';
 import { opsLogEvents } from '../packages/ops/src/logging/index.ts';
 import { referencePages } from './reference-pages.ts';
+import { holdsTest } from './security-tests-page.ts';
 
 const root = dirname(import.meta.dirname);
 const read = (path: string) => readFileSync(join(root, path), 'utf8');
@@ -133,3 +134,21 @@ function slugOf(heading: string): string {
     .trim()
     .replaceAll(/\s/g, '-');
 }
+
+describe('the list of security tests', () => {
+  it.each([
+    ["it('is held', () => {", true],
+    ["describe('is held', () => {", true],
+    ["])('is held', async () => {", true],
+    ["it(\n  'is held',\n  () => {", true],
+    ["it.skip('is held', () => {", false],
+    ["describe.skip('all', () => { it('is held', () => {", false],
+    ["it.todo('later'); it('is held', () => {", false],
+    ["it.skipIf(true)('is held', () => {", false],
+    ["it('is held no more', () => {", false],
+    ['// it is held', false],
+    ["// 'is held'", false],
+  ])('counts a test that runs alone: %s', (text, isThere) => {
+    expect(holdsTest(text, 'is held')).toBe(isThere);
+  });
+});

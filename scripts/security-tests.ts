@@ -209,7 +209,10 @@ const input: readonly SecurityTest[] = [
     threat: 'Header injection; requests of any shape bring the server down or make it tell of its insides',
     tests: [
       [`${app}/planted-text.db.test.ts`, 'begin no header of an answer'],
-      [`${app}/fuzz.db.test.ts`, 'hostile requests without a fault of its own, in the one shape of errors'],
+      [
+        `${app}/fuzz.db.test.ts`,
+        'answers … hostile requests without a fault of its own, in the one shape of errors; seed …',
+      ],
     ],
   },
   {
@@ -241,7 +244,10 @@ const records: readonly SecurityTest[] = [
     tests: [
       [`${ops}/http/canaries.db.test.ts`, 'are in no answer to a %s, whatever they read'],
       [`${ops}/http/canaries.db.test.ts`, 'are in no line of the log, no metric and no row of the audit log'],
-      [`${app}/canaries.db.test.ts`, 'and in no other column'],
+      [
+        `${app}/canaries.db.test.ts`,
+        'are kept in the lead, its consent, its mail and the payload of the letter, and in no other column',
+      ],
       [`${app}/canaries.db.test.ts`, 'are seen in clear by who may reveal them, says why, and is recorded for it'],
     ],
   },
