@@ -1,4 +1,4 @@
-import { type Authorize, createMetrics, jsonBody, opsCatalogue, web } from '@fmhl/ops';
+import { type Authorize, createMetrics, type Denials, jsonBody, opsCatalogue, web } from '@fmhl/ops';
 import fastify, { type FastifyInstance } from 'fastify';
 import { serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod';
 import { permissionsOf } from '../access.ts';
@@ -11,7 +11,13 @@ export async function openTestServer(
     routes,
     authorize = authorizeByHeader,
     now,
-  }: { routes: (app: FastifyInstance) => void; authorize?: Authorize; now?: () => Date },
+    denials,
+  }: {
+    routes: (app: FastifyInstance) => void;
+    authorize?: Authorize;
+    now?: () => Date;
+    denials?: Pick<Denials, 'record'>;
+  },
 ): Promise<FastifyInstance> {
   const app = fastify();
   const metrics = createMetrics({
@@ -24,7 +30,7 @@ export async function openTestServer(
   app.setValidatorCompiler(validatorCompiler);
   app.setSerializerCompiler(serializerCompiler);
   jsonBody(app);
-  web(app, { log, metrics, authorize, ...(now && { now }) });
+  web(app, { log, metrics, authorize, ...(now && { now }), ...(denials && { denials }) });
   routes(app);
   await app.ready();
   return app;

@@ -1,4 +1,4 @@
-import { sql } from '@fmhl/ops';
+import { type Denial, sql } from '@fmhl/ops';
 import type { FastifyInstance } from 'fastify';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { testKeys } from '../../testing/auth.ts';
@@ -17,6 +17,7 @@ const wait = (minutes: number) => {
   clock = new Date(clock.getTime() + minutes * 60_000);
 };
 
+const denied: Denial[] = [];
 beforeAll(async () => {
   world = await openTestWorld();
   const now = () => clock;
@@ -42,6 +43,7 @@ beforeAll(async () => {
       publicUrl: 'https://leads.example.com',
       authorizeToken: async () => undefined,
     }),
+    denials: { record: (denial) => void denied.push(denial) },
   });
 });
 afterAll(async () => {
@@ -293,6 +295,16 @@ describe('a write by cookie', () => {
     }
     expect((await me(own)).statusCode).toBe(200);
     expect((await app.inject({ method: 'POST', url: '/auth/logout', headers: own })).statusCode).toBe(204);
+  });
+
+  it('that another site made is kept as a refusal of whose browser it was, and of nobody without a session', async () => {
+    const { token, body } = await signIn('site@example.com');
+    const post = (cookie: string) =>
+      app.inject({ method: 'POST', url: '/auth/logout', headers: { cookie, origin: 'http://evil.example' } });
+    denied.length = 0;
+    expect((await post(`fmhl_session=${token}`)).json().code).toBe('origin_refused');
+    expect((await post(`fmhl_session=${'A'.repeat(43)}`)).json().code).toBe('origin_refused');
+    expect(denied).toMatchObject([{ actor: { id: body.user.id }, route: 'POST /auth/logout', code: 'origin_refused' }]);
   });
 
   it('may come from the public origin, which a proxy that ends TLS hides', async () => {

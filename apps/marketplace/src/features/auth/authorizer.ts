@@ -1,9 +1,9 @@
-import type { Authorization, Authorize, Database } from '@fmhl/ops';
+import type { Actor, Authorization, Authorize, Database } from '@fmhl/ops';
 import type { FastifyRequest } from 'fastify';
 import { permissionsOf } from '../../access.ts';
 import { refuse } from '../../errors.ts';
 import { sessionByToken, type SessionRow, touchSession } from './queries.ts';
-import { idleExpiry, judgeSession } from './session-rules.ts';
+import { idleExpiry, judgeSession, type SessionLife } from './session-rules.ts';
 import { presentedToken } from './token.ts';
 
 declare module 'fastify' {
@@ -32,7 +32,11 @@ export function openAuthorizer({ db, now, publicUrl, authorizeToken }: Authorize
     const presented = presentedToken(request);
     if (!presented) return undefined;
     if (presented.by === 'api_token') return (await authorizeToken(presented.token, now())) ?? refuseToken();
-    if (presented.by === 'cookie') refuseForeignWrite(request, publicOrigin);
+    if (presented.by === 'cookie' && isForeignWrite(request, publicOrigin)) {
+      // Whose browser was made to ask is worth a row in the audit log; the session is not used by it.
+      request.authorization = await browserOf(db, presented.sha256, now());
+      throw refuse('origin_refused');
+    }
     const session = await liveSession(db, presented.sha256, now());
     if (session) return authorizationOf(session, request);
     if (presented.by === 'bearer') throw refuse('token_invalid');
@@ -48,17 +52,7 @@ function refuseToken(): never {
 export async function liveSession(db: Database, tokenSha256: Buffer, now: Date): Promise<SessionRow | undefined> {
   const session = await sessionByToken(db, tokenSha256);
   if (!session) return undefined;
-  const verdict = judgeSession(
-    {
-      role: session.role,
-      userStatus: session.user_status,
-      lastSeenAt: session.last_seen_at,
-      idleExpiresAt: session.idle_expires_at,
-      expiresAt: session.expires_at,
-      revokedAt: session.revoked_at,
-    },
-    now,
-  );
+  const verdict = judgeSession(lifeOf(session), now);
   if (verdict === 'unknown') return undefined;
   if (verdict === 'ended') throw refuse('session_expired');
   if (verdict === 'seen') {
@@ -68,12 +62,30 @@ export async function liveSession(db: Database, tokenSha256: Buffer, now: Date):
   return session;
 }
 
+const lifeOf = (session: SessionRow): SessionLife => ({
+  role: session.role,
+  userStatus: session.user_status,
+  lastSeenAt: session.last_seen_at,
+  idleExpiresAt: session.idle_expires_at,
+  expiresAt: session.expires_at,
+  revokedAt: session.revoked_at,
+});
+
+/** Whose session a cookie is, with no permission: for the record of a refusal. */
+async function browserOf(db: Database, tokenSha256: Buffer, now: Date): Promise<Authorization | undefined> {
+  const session = await sessionByToken(db, tokenSha256);
+  if (!session || !['live', 'seen'].includes(judgeSession(lifeOf(session), now))) return undefined;
+  return { actor: actorOf(session), permissions: nothing };
+}
+
+const actorOf = (session: SessionRow): Actor => ({ id: session.user_id, name: session.display_name, via: 'http' });
+
 /** Who shows a right password and has more to show may do that and sign out, and nothing else. */
 function authorizationOf(session: SessionRow, request: FastifyRequest): SessionAuthorization {
   const isPending = session.kind === 'mfa_pending';
   if (isPending && request.routeOptions.config.acceptsPending !== true) throw refuse('mfa_challenge_required');
   return {
-    actor: { id: session.user_id, name: session.display_name, via: 'http' },
+    actor: actorOf(session),
     permissions: (isPending ? undefined : permissionSets[session.role]) ?? nothing,
     secondFactorAt: session.mfa_at ?? undefined,
     session,
@@ -91,9 +103,9 @@ const permissionSets: Readonly<Record<string, ReadonlySet<string>>> = Object.fro
 );
 
 /** Browsers send cookies along with whatever a page asks for; only our own pages have our origin and can set our header. */
-function refuseForeignWrite(request: FastifyRequest, publicOrigin: string): void {
-  if (['GET', 'HEAD', 'OPTIONS'].includes(request.method)) return;
+function isForeignWrite(request: FastifyRequest, publicOrigin: string): boolean {
+  if (['GET', 'HEAD', 'OPTIONS'].includes(request.method)) return false;
   const { origin, 'x-fmhl-client': client } = request.headers;
   const isOurs = origin === publicOrigin || origin === `${request.protocol}://${request.host}`;
-  if (!isOurs || client !== '1') throw refuse('origin_refused');
+  return !isOurs || client !== '1';
 }
