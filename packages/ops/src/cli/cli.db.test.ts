@@ -22,7 +22,7 @@ describe('fmhl dlq list', () => {
     const [filter, head, row, footer] = lines(out);
     expect(filter).toBe('filter: state:open');
     expect(head).toMatch(/^id +queue +error .* died$/);
-    expect(row).toMatch(new RegExp(`^${id.slice(0, 8)} +letters +SMTP timeout after 30 s .* \\d+ s$`));
+    expect(row).toMatch(new RegExp(`^${id.slice(0, 13)} +letters +SMTP timeout after 30 s .* \\d+ s$`));
     expect(footer).toBe('1 of 1');
     expect(Math.max(...lines(out).map(({ length }) => length))).toBeLessThanOrEqual(80);
     expect(code).toBe(0);

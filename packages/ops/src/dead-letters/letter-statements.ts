@@ -2,11 +2,12 @@ import { prepared, type Sql, sql, type Statement } from '../postgres/index.ts';
 import { probeKind } from '../queues/index.ts';
 
 /**
- * An id that begins with the time of the death, and is random from there on: letters that died together stand together in every index of
- * theirs, those of their payloads, runs and audit rows too, so that neither a capture nor a redrive jumps through all of them.
+ * An id that begins with the hour of the death, in two bytes, and is random from there on: letters that died together stand together in
+ * every index of theirs, those of their payloads, runs and audit rows too, so that neither a capture nor a redrive jumps through all of
+ * them. No more of the time is in it, as people name a letter by the first characters of its id.
  */
 export const letterIdOf = (diedAt: Sql): Sql => sql`
-  encode(substr(int8send((extract(epoch from ${diedAt}) * 1000)::bigint), 3) || substr(uuid_send(gen_random_uuid()), 7), 'hex')::uuid`;
+  encode(substr(int8send(extract(epoch from ${diedAt})::bigint / 3600), 7) || substr(uuid_send(gen_random_uuid()), 3), 'hex')::uuid`;
 
 /** A dead run, and the group its letter belongs to. */
 export interface DeadRun {

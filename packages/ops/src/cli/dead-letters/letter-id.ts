@@ -12,6 +12,9 @@ export const eventOptions = [
   { flags: '--id <entry>', meaning: 'its entry (42-0) or its event id' },
 ] as const;
 
+/** Characters of a letter's id that a list shows. The first four are the hour of the death, so that eight may name several of a bad hour. */
+export const shownOfId = 13;
+
 const uuid = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 const start = /^[0-9a-f]{8}[0-9a-f-]{0,27}$/i;
 

@@ -5,6 +5,7 @@ import type { Column } from '../print/table.ts';
 import type { Style } from '../print/terminal.ts';
 import { get, type Run } from '../run.ts';
 import { filterText, type Selection, selectionOptions } from './filter-text.ts';
+import { shownOfId } from './letter-id.ts';
 
 interface ListOptions extends Selection {
   readonly count: number;
@@ -50,7 +51,7 @@ export function stateStyle(state: string): Style | undefined {
 function columns(now: Date, letters: readonly Letter[]): Column<Letter>[] {
   const showsState = letters.some(({ state }) => state !== 'pending');
   return [
-    { title: 'id', of: ({ id }) => id.slice(0, 8) },
+    { title: 'id', of: ({ id }) => id.slice(0, shownOfId) },
     { title: 'queue', of: ({ queue_name }) => queue_name, least: 8, leave: 1 },
     { title: 'error', of: ({ error_message, error_type }) => error_message || error_type, least: 16 },
     { title: 'cause', of: ({ cause }) => cause, leave: 4 },

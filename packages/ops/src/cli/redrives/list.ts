@@ -4,6 +4,7 @@ import { age } from '../print/ages.ts';
 import type { Column } from '../print/table.ts';
 import type { Style } from '../print/terminal.ts';
 import { get } from '../run.ts';
+import { shownOfId } from '../dead-letters/letter-id.ts';
 import { redriveId } from './redrive-id.ts';
 
 const count = { flags: '--count <n>', meaning: 'how many, 1 to 200', read: wholeNumber(1, 200), default: 20 } as const;
@@ -75,7 +76,7 @@ export const itemsCommand = command<ItemsOptions>({
 });
 
 const itemColumns: Column<RedriveItem>[] = [
-  { title: 'letter', of: ({ letter_id }) => letter_id.slice(0, 8) },
+  { title: 'letter', of: ({ letter_id }) => letter_id.slice(0, shownOfId) },
   { title: 'outcome', of: ({ outcome, is_canary }) => (is_canary ? `${outcome}, canary` : outcome) },
   { title: 'why', of: ({ why, new_fingerprint }) => why ?? new_fingerprint ?? '', least: 10 },
   { title: 'job', of: ({ job_id }) => job_id ?? '–', least: 12, leave: 1 },
