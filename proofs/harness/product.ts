@@ -10,7 +10,7 @@ import { pollUntil } from '../../packages/ops/src/testing/poll.ts';
 export const root = fileURLToPath(new URL('../..', import.meta.url));
 
 /** The command itself, without npm around it: the program and its first arguments. */
-export const fmhl = [process.execPath, join(root, 'apps', 'marketplace', 'src', 'cli.ts')] as const;
+export const fmhl = [process.execPath, join(root, 'apps', 'marketplace', 'bin', 'fmhl.mjs')] as const;
 
 /** How a program ended, and how long after it was asked to, or started. */
 export interface End {

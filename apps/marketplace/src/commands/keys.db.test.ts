@@ -9,7 +9,7 @@ import { auditPurpose, openKeys } from '../keys.ts';
 import { openTestWorld, type TestWorld } from '../testing/world.ts';
 
 const [oldKey, newKey] = ['a1'.repeat(32), 'b2'.repeat(32)];
-const program = fileURLToPath(new URL('../cli.ts', import.meta.url));
+const program = fileURLToPath(new URL('../../bin/fmhl.mjs', import.meta.url));
 let world: TestWorld;
 beforeAll(async () => {
   world = await openTestWorld();

@@ -18,7 +18,7 @@ afterAll(async () => {
   rmSync(home, { recursive: true });
 });
 
-const program = fileURLToPath(new URL('../cli.ts', import.meta.url));
+const program = fileURLToPath(new URL('../../bin/fmhl.mjs', import.meta.url));
 
 /** The command, fed through a pipe. */
 function fmhl(args: string[], env: Record<string, string> = {}) {

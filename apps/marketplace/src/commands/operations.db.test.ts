@@ -12,7 +12,7 @@ beforeAll(async () => {
 });
 afterAll(() => world.close());
 
-const program = fileURLToPath(new URL('../cli.ts', import.meta.url));
+const program = fileURLToPath(new URL('../../bin/fmhl.mjs', import.meta.url));
 
 function fmhl(args: readonly string[], env: Record<string, string> = {}) {
   const { PATH } = process.env;

@@ -14,7 +14,7 @@ beforeAll(async () => {
 });
 afterAll(() => world.close());
 
-const program = fileURLToPath(new URL('../cli.ts', import.meta.url));
+const program = fileURLToPath(new URL('../../bin/fmhl.mjs', import.meta.url));
 
 const createAdmin = (email: string, env?: Record<string, string>) => fmhlUser(['create-admin', email], env);
 

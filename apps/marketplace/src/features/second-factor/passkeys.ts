@@ -1,10 +1,4 @@
 import type { Queryable, Tx } from '@fmhl/ops';
-import {
-  generateAuthenticationOptions,
-  generateRegistrationOptions,
-  verifyAuthenticationResponse,
-  verifyRegistrationResponse,
-} from '@simplewebauthn/server';
 import { refuse } from '../../errors.ts';
 import type { RegisteredCredential, ShownCredential } from '../../passkey-credential.ts';
 import {
@@ -23,6 +17,9 @@ const mostPerUser = 20;
 /** EdDSA, ES256, RS256, by their numbers in COSE: named, as the default asks the runtime for experimental ones. */
 const algorithms = [-8, -7, -257];
 
+/** Loaded when somebody uses a passkey: it takes a fifth of a second of every start, of each command too. */
+const webauthn = () => import('@simplewebauthn/server');
+
 export interface PasskeyDeps {
   readonly relyingParty: RelyingParty;
 }
@@ -35,6 +32,7 @@ export async function passkeyRegistration(
 ) {
   const present = await passkeysOf(db, userId);
   if (present.length >= mostPerUser) throw refuse('too_many', { most: mostPerUser });
+  const { generateRegistrationOptions } = await webauthn();
   const options = await generateRegistrationOptions({
     rpName: 'Find Me a Hot Lead',
     rpID: relyingParty.id,
@@ -53,6 +51,7 @@ export async function passkeyRegistration(
 
 /** What a browser needs to show any passkey it has for this site. The challenge in it counts once, for five minutes. */
 export async function passkeyRequest(db: Queryable, now: Date, { relyingParty }: PasskeyDeps) {
+  const { generateAuthenticationOptions } = await webauthn();
   const options = await generateAuthenticationOptions({
     rpID: relyingParty.id,
     userVerification: 'required',
@@ -84,6 +83,7 @@ export async function addPasskey(
 ): Promise<PasskeyRow | undefined> {
   const challenge = challengeOf(credential.response.clientDataJSON);
   if (challenge === undefined || !(await takeChallenge(tx, { challenge, userId, now }))) return undefined;
+  const { verifyRegistrationResponse } = await webauthn();
   const verified = await judged(() =>
     verifyRegistrationResponse({
       response: { ...credential, clientExtensionResults: {} },
@@ -136,6 +136,7 @@ async function signCountShown(
 ): Promise<number | undefined> {
   const { userHandle, ...response } = credential.response;
   if (!isHandleOf(row.user_id, userHandle)) return undefined;
+  const { verifyAuthenticationResponse } = await webauthn();
   const verified = await judged(() =>
     verifyAuthenticationResponse({
       response: { ...credential, response, clientExtensionResults: {} },
