@@ -136,8 +136,8 @@ export async function takenMetricsPort({
 /** The help names every command and fits a terminal. */
 export async function help({ say }: { say: (line: string) => void }): Promise<Figure[]> {
   const wrong: string[] = [];
-  const commands = ['up', 'run', 'migrate', 'user'];
-  const asked = [...commands, 'migrate down', 'user create-admin'].map((command) => [
+  const commands = ['up', 'run', 'migrate', 'user', 'keys', 'login', 'totp'];
+  const asked = [...commands, 'migrate down', 'user create-admin', 'user reset-second-factor'].map((command) => [
     ...fmhl,
     ...command.split(' '),
     '--help',

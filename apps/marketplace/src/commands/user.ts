@@ -13,6 +13,7 @@ export function userCommand(program: Command): void {
   const user = program.command('user').description('people who may sign in');
   user
     .command('create-admin')
+    .summary('make an administrator')
     .description(
       'make an administrator, beside those there are; also the way back when a password is lost, under another address; the password comes from FMHL_ADMIN_PASSWORD, else one is made and shown once; the second factor from FMHL_ADMIN_TOTP_SECRET, else it is enrolled at the first sign-in',
     )
@@ -20,6 +21,7 @@ export function userCommand(program: Command): void {
     .action(withAdmin);
   user
     .command('reset-second-factor')
+    .summary('for who has lost it')
     .description(
       'take the second factor of a user away, recovery codes and passkeys too, and end their sessions: the way back for who has lost it; the next sign-in enrols another',
     )
