@@ -9,7 +9,7 @@ import type { System } from './system.ts';
 const sale = { queue: 'distribute_lead' };
 const mail = { queue: 'email_send' };
 /** A collector reads again after 5 s at the latest, and what it reads may be 2 s old. */
-const collectedWithinMs = 10_000;
+const collectedWithinMs = 15_000;
 
 /** The roles start one after another, so that a job stands still at every station. */
 export async function stations(system: System): Promise<string> {
