@@ -20,7 +20,7 @@ export const proofs = [
   prove('metrics'),
   prove('main-flow', '--seeds', '2'),
   prove('mail-outage', '--quick'),
-  prove('dead-letters', '--seeds', '1', '--quick'),
+  prove('dead-letters', '--seeds', '2', '--quick'),
   prove('retention', '--quick'),
 ];
 

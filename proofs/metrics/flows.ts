@@ -9,7 +9,7 @@ import type { System } from './system.ts';
 const sale = { queue: 'distribute_lead' };
 const mail = { queue: 'email_send' };
 /** A collector reads again after 5 s at the latest, and what it reads may be 2 s old. */
-const collectedWithinMs = 15_000;
+const collectedWithinMs = 10_000;
 
 /** The roles start one after another, so that a job stands still at every station. */
 export async function stations(system: System): Promise<string> {
@@ -252,8 +252,8 @@ async function retriedInVain(system: System): Promise<void> {
   ]);
 }
 
-/** A redrive begins 10 s after its start, so that it can be taken back; on a busy machine a sale takes seconds, too. */
-const redrivenWithinMs = 10_000 + 10_000 + collectedWithinMs;
+/** A redrive begins 10 s after its start, so that it can be taken back. */
+const redrivenWithinMs = 10_000 + collectedWithinMs;
 
 async function redriven(system: System): Promise<void> {
   const { staff } = system.people;

@@ -113,6 +113,9 @@ export async function redisStill({ watch, freezeRedis }: System): Promise<void> 
     { metric: 'health_check_latency_ms', labels: { check: 'redis' }, role: 'api', becomes: 'positive' },
     { metric: 'metrics_collect_errors_total', labels: { collector: 'redis' }, rises: 'some' },
     { metric: 'redis_memory_used_bytes', becomes: 'absent' },
+    // Postgres counts meanwhile.
+    { metric: 'metrics_collect_errors_total', labels: { collector: 'queues' }, rises: 0 },
+    { metric: 'queue_stats_last_success_timestamp_seconds', rises: 'some' },
   ]);
   await watch.sees('Redis goes on', async () => freezeRedis(false), [
     { metric: 'health_check_up', labels: { check: 'redis' }, role: 'api', becomes: 1 },

@@ -142,8 +142,8 @@ export const opsMigrations: MigrationSet = {
 /** Waiting jobs above which the check `queue` says `degraded`. */
 const deepQueue = 100;
 
-/** One computation for all callers, none of whom waits for it while others ask too. */
-const overviewCache = { ttlMs: 2_000, staleMs: 8_000 };
+/** One computation for all callers. Nobody is told what is older: who has just mended something looks whether it helped. */
+const overviewCache = { ttlMs: 2_000 };
 
 /** Builds the plane. Connects lazily: an absent Redis shows in health, it does not stop the start. */
 export function openOps(options: OpsOptions): Ops {

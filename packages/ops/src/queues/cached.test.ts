@@ -2,10 +2,10 @@ import { describe, expect, it } from 'vitest';
 import { cached } from './cached.ts';
 
 /** A read whose answers are given by hand, on a clock that is set by hand. */
-function open(staleMs?: number) {
+function open() {
   const reads: PromiseWithResolvers<string>[] = [];
   let time = 0;
-  const read = cached({ ttlMs: 2_000, staleMs, now: () => time }, () => {
+  const read = cached({ ttlMs: 2_000, now: () => time }, () => {
     const next = Promise.withResolvers<string>();
     reads.push(next);
     return next.promise;
@@ -28,45 +28,27 @@ describe('a cached read', () => {
     expect(reads).toHaveLength(1);
   });
 
-  it('makes the caller wait for the next value when the old one must not be served', async () => {
-    const { read, answer, at } = open();
+  it('makes callers wait for the next value when the time of the old one is over', async () => {
+    const { read, reads, answer, at } = open();
     void read();
     await answer('a');
     at(2_000);
-    const next = read();
+    const next = [read(), read()];
     await answer('b');
-    expect(await next).toBe('b');
-  });
-
-  it('serves the old value while the next is read, until that is too old as well', async () => {
-    const { read, reads, answer, at } = open(8_000);
-    void read();
-    await answer('a');
-    at(2_000);
-    expect([await read(), await read()]).toEqual(['a', 'a']);
-    expect(reads).toHaveLength(2);
-    at(10_000);
-    const late = read();
-    await answer('b');
-    expect(await late).toBe('b');
+    expect(await Promise.all(next)).toEqual(['b', 'b']);
     expect(reads).toHaveLength(2);
   });
 
-  it('does not keep a failure, and tells of it only who waits', async () => {
-    const { read, reads, answer, at } = open(8_000);
+  it('does not keep a failure, nor hide it behind an old value', async () => {
+    const { read, reads, answer, at } = open();
     void read();
     await answer('a');
     at(2_000);
-    expect(await read()).toBe('a');
+    const failing = read();
     reads.at(-1)?.reject(new Error('away'));
-    await Promise.allSettled(reads.map(({ promise }) => promise));
-    expect(await read()).toBe('a');
-    at(12_000);
-    const late = read();
-    reads.at(-1)?.reject(new Error('still away'));
-    await expect(late).rejects.toThrow('still away');
+    await expect(failing).rejects.toThrow('away');
     const again = read();
-    await answer('c');
-    expect(await again).toBe('c');
+    await answer('b');
+    expect(await again).toBe('b');
   });
 });
