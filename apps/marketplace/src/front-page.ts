@@ -12,7 +12,7 @@ main { max-width: 44rem; margin: 0 auto; padding: 2rem 1rem; }
 ul { list-style: none; padding: 0; }
 li { display: flex; flex-wrap: wrap; gap: 0 1rem; margin: 0.75rem 0; }
 a { flex: 0 0 13rem; }
-button { font: inherit; padding: 0.5rem 1rem; }`;
+button, input { box-sizing: border-box; font: inherit; max-width: 100%; padding: 0.5rem 1rem; }`;
 
 /** What a person sees at `/`: what this is, and where everything is. */
 export function frontPage(version: string, extra: readonly FrontPageLink[] = []) {
