@@ -2,10 +2,10 @@ import { Queue } from 'bullmq';
 import { Redis } from 'ioredis';
 import { afterEach, describe, expect, inject, it } from 'vitest';
 import { sql } from '../postgres/index.ts';
-import { bury, enqueueProbe } from '../queues/index.ts';
+import { bury, defineQueue, enqueueProbe } from '../queues/index.ts';
 import { pollUntil, type TestPlane } from '../testing/index.ts';
 import { closeLetters, readStock } from './index.ts';
-import { ana, breakable, openLetters } from './letters.fixture.ts';
+import { ana, breakable, openLetters, spare, work } from './letters.fixture.ts';
 
 let opened: Awaited<ReturnType<typeof openLetters>>;
 afterEach(() => opened.plane.close());
@@ -253,6 +253,25 @@ describe('the sweeper', () => {
     const rows = await pollUntil(async () => (await letters()).length === 2 && letters());
     expect(new Set(rows.map(({ cause }) => cause))).toEqual(new Set(['orphaned', 'unreadable']));
     await withQueue(plane, (queue) => pollUntil(async () => (await queue.getFailedCount()) === 0));
+  });
+
+  it('masks in what Redis says of a failure all that its kind declares to be about persons', async () => {
+    const { task } = work.kinds;
+    const declared = defineQueue({ ...work, kinds: { task: { ...task, personalPaths: ['/note'] } } });
+    const { plane, plan, letters } = await open({ queues: [declared, spare] });
+    await plane.start(plane.relay());
+    await plan(1, { note: 'gate 4711' });
+    await failInRedis(plane, 'task-1', 'Refused: gate 4711 is shut');
+    const body = { n: 2, note: 'gate 4711' };
+    const meta = { correlation_id: 'forged-0001' };
+    const said = { name: 'task', failedReason: 'Refused: gate 4711 is shut' };
+    await forgeFailed(plane, 'ghost', JSON.stringify({ v: 1, run: 'ghost', root: 'ghost', meta, body }), said);
+    await forgeFailed(plane, 'foreign-1', JSON.stringify(body), said);
+    await plane.start(plane.scheduler());
+    const rows = await pollUntil(async () => (await letters()).length === 3 && letters());
+    const told = rows.map(({ cause, error_message }) => [cause, error_message]);
+    expect(new Set(told.map(([cause]) => cause))).toEqual(new Set(['unreadable', 'orphaned', 'permanent']));
+    expect(told.map(([, message]) => message)).toEqual(rows.map(() => 'Refused: [masked] is shut'));
   });
 
   it('captures a job that no worker can parse, which BullMQ would offer for ever', async () => {

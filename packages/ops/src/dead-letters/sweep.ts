@@ -5,14 +5,18 @@ import {
   type DeathWriter,
   describeFailure,
   type Dying,
+  type Envelope,
   type FailedJob,
   type FailedSets,
+  personalPathsOf,
+  type QueueRegistry,
   readEnvelope,
 } from '../queues/index.ts';
 import { captureForeignDeaths, type Evidence } from './capture.ts';
 
 export interface SweepDeps {
   readonly db: Database;
+  readonly registry: QueueRegistry;
   readonly failedSets: FailedSets;
   readonly deaths: DeathWriter;
   readonly failpoint: Failpoint;
@@ -54,22 +58,31 @@ export async function sweepQueue(deps: SweepDeps, queue: string, signal: AbortSi
   return result;
 }
 
+/** A job of the failed set, as far as it can be read. */
+interface Swept {
+  readonly job: FailedJob;
+  /** Undefined for what is not ours. */
+  readonly envelope: Envelope | undefined;
+  /** Where its kind declares what is about persons. */
+  readonly paths: readonly string[];
+  readonly runKey: string;
+}
+
 async function sweepPage(deps: SweepDeps, queue: string, page: readonly FailedJob[]): Promise<SweepResult> {
   if (page.length === 0) return { captured: 0, removed: 0, left: 0 };
-  const jobs = page.map((job) => {
+  const jobs = page.map((job): Swept => {
     const envelope = readEnvelope(jsonOf(job.data));
-    return { job, isOurs: envelope !== undefined, runKey: wellFormed(envelope?.run ?? job.id) };
+    const paths = personalPathsOf(deps.registry, queue, job.name);
+    return { job, envelope, paths, runKey: wellFormed(envelope?.run ?? job.id) };
   });
   const known = await statesOf(
     deps.db,
     jobs.map(({ runKey }) => runKey),
   );
-  const open = jobs.flatMap(({ job, isOurs, runKey }) =>
-    isOurs && known.get(runKey) === 'enqueued' ? [dyingOf(job, runKey, queue)] : [],
-  );
-  const buried = await Promise.all(open.map((dying) => deps.deaths.bury(dying)));
+  const open = jobs.filter(({ envelope, runKey }) => envelope !== undefined && known.get(runKey) === 'enqueued');
+  const buried = await Promise.all(open.map((one) => deps.deaths.bury(dyingOf(one, queue))));
   // The id of a run without its envelope is what is left of a job that Redis lost in part: Postgres has it whole, and hands it over again.
-  const foreign = jobs.filter(({ runKey }) => !known.has(runKey)).map(({ job }) => job);
+  const foreign = jobs.filter(({ runKey }) => !known.has(runKey));
   const made = await captureForeign(deps, queue, foreign);
   await deps.failpoint('sweep.before_forget', queue);
   const left = page.filter(isLeft);
@@ -93,8 +106,8 @@ async function statesOf(db: Database, runKeys: readonly string[]): Promise<Map<s
 
 const stalled = /stalled more than allowable limit/;
 
-function dyingOf(job: FailedJob, runKey: string, queue: string): Dying {
-  return { runKey, queue, cause: causeOf(job), failure: failureOf(job, readEnvelope(jsonOf(job.data))?.body) };
+function dyingOf(swept: Swept, queue: string): Dying {
+  return { runKey: swept.runKey, queue, cause: causeOf(swept.job), failure: failureOf(swept) };
 }
 
 function causeOf(job: FailedJob): DeathCause {
@@ -102,15 +115,17 @@ function causeOf(job: FailedJob): DeathCause {
   return job.attemptsMade >= job.attempts ? 'exhausted' : 'permanent';
 }
 
-function failureOf({ failedReason, stack }: FailedJob, body: unknown) {
+/** What is not ours has no payload apart from the rest: all of it may be repeated in the error. */
+function failureOf({ job: { failedReason, stack, data }, envelope, paths }: Swept) {
+  const body = envelope ? envelope.body : data?.toString();
   const error = new Error(failedReason);
   error.name = stalled.test(failedReason) ? 'Stalled' : (/^(\w{1,80}): /.exec(failedReason)?.[1] ?? 'Error');
   error.stack = stack;
-  return { ...describeFailure(error, body), class: 'permanent' as const };
+  return { ...describeFailure(error, body, paths), class: 'permanent' as const };
 }
 
 /** Captures jobs without a run: ours which Postgres lost or never had, and those that are not ours. One bad page never holds its mates. */
-async function captureForeign(deps: SweepDeps, queue: string, jobs: readonly FailedJob[]): Promise<number> {
+async function captureForeign(deps: SweepDeps, queue: string, jobs: readonly Swept[]): Promise<number> {
   if (jobs.length === 0) return 0;
   const evidence = jobs.map((job) => evidenceOf(job, queue));
   const made = await deps.db.transaction(async (tx) => {
@@ -122,11 +137,10 @@ async function captureForeign(deps: SweepDeps, queue: string, jobs: readonly Fai
   return made;
 }
 
-function evidenceOf(job: FailedJob, queue: string): Evidence {
-  const parsed = jsonOf(job.data);
-  const envelope = readEnvelope(parsed);
+function evidenceOf(swept: Swept, queue: string): Evidence {
+  const { job, envelope } = swept;
   const at = timeOf(job.finishedOn).toISOString();
-  const failure = failureOf(job, envelope ? envelope.body : job.data?.toString());
+  const failure = failureOf(swept);
   return {
     queue,
     failure: envelope ? { ...failure, type: 'Orphaned' } : failure,
