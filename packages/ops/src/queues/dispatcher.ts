@@ -74,9 +74,10 @@ export function openDispatcher(deps: DispatcherDeps): Runnable {
 }
 
 /**
- * While more waits than one call takes, two are under way: Postgres reads and marks for one what Redis takes of the other.
+ * While more waits than one call takes, two are under way: Postgres reads and marks for one what Redis takes of the other. Each is a
+ * transaction of its own, so that what one handed over stays so when the other throws; the next is alone again then.
  */
-function dispatchInTurns(once: () => Promise<DispatchResult>): () => Promise<DispatchResult> {
+export function dispatchInTurns(once: () => Promise<DispatchResult>): () => Promise<DispatchResult> {
   let calls = 1;
   return async () => {
     const settled = await Promise.allSettled(Array.from({ length: calls }, once));

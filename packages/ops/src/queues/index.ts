@@ -10,7 +10,7 @@ export { lintOf } from './lint.ts';
 export { mostWaiting } from './dispatch.ts';
 export { openDispatcher } from './dispatcher.ts';
 export { enqueue, enqueueMany, type EnqueueOptions, enqueueParts, type JobDraft, runState } from './enqueue.ts';
-export { depthOf, inlinePayloadBytes, PayloadRefused, readEnvelope, sha256 } from './envelope.ts';
+export { depthOf, type Envelope, inlinePayloadBytes, PayloadRefused, readEnvelope, sha256 } from './envelope.ts';
 export { type FailedJob, type FailedSets, openFailedSets } from './failed-set.ts';
 export { describeFailure, type Failure } from './failure.ts';
 export { type GroupCommit, groupCommit } from './group-commit.ts';
