@@ -2,7 +2,7 @@ import { idempotencyKeyForm } from '@fmhl/ops';
 import { problem } from '@fmhl/ops/contract';
 import { jsonSchemaTransform } from 'fastify-type-provider-zod';
 import { z } from 'zod';
-import { accessText } from './operation-table.ts';
+import { accessText, secondFactorOf } from './operation-table.ts';
 
 type Transform = typeof jsonSchemaTransform;
 type Described = ReturnType<Transform>['schema'];
@@ -19,7 +19,6 @@ export const describeRoute: Transform = (input) => {
   const { schema, ...described } = transform(input);
   if (route.config === undefined || access === undefined) return { ...described, schema: { ...schema, hide: true } };
   const responses = { ...(schema.response as object), ...refusalsOf(input, route.config) };
-  const isFresh = route.config.freshSession === true || (typeof access === 'object' && access.secondFactor === 'fresh');
   const security = access === 'public' ? [] : [{ bearer: [] }];
   const header = idempotencyHeader(route.config);
   return {
@@ -29,7 +28,7 @@ export const describeRoute: Transform = (input) => {
       ...(header && { headers: header }),
       response: responses,
       security,
-      'x-access': accessText(access, isFresh),
+      'x-access': accessText(access, secondFactorOf(route.config) === 'fresh'),
     } as Described,
   };
 };

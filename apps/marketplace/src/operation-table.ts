@@ -27,13 +27,18 @@ export function openOperationTable() {
 
 function rowsOf({ method, url, config, schema }: RouteOptions): OperationRow[] {
   const { summary = '' } = (schema ?? {}) as { summary?: string };
-  const { access, acceptsPending = false, freshSession, idempotency } = config ?? {};
-  const asked = typeof access === 'object' ? access.secondFactor : undefined;
-  const secondFactor = freshSession ? 'fresh' : (asked ?? 'none');
+  const { access, acceptsPending = false, idempotency } = config ?? {};
+  const secondFactor = secondFactorOf(config);
   return [method]
     .flat()
     .filter((one) => one !== 'HEAD' && one !== 'OPTIONS')
     .map((one) => ({ method: one, path: url, access, acceptsPending, secondFactor, idempotency, summary }));
+}
+
+/** Which second factor a route asks for. */
+export function secondFactorOf({ access, freshSession }: RouteOptions['config'] = {}): OperationRow['secondFactor'] {
+  if (freshSession) return 'fresh';
+  return (typeof access === 'object' ? access.secondFactor : undefined) ?? 'none';
 }
 
 /** Whether a role may call a route, its second factor apart; without a role it is anybody. */
@@ -43,7 +48,7 @@ export function mayCall(access: Access, role: string | undefined): boolean {
   return access === 'signed_in' || (permissionsOf[role] ?? []).some((held) => held === access.permission);
 }
 
-/** What a route asks for, in words; † and ‡ are the marks of the reference. */
+/** What a route asks for, in words; † is the mark of the reference for a second factor of the last 15 minutes. */
 export function accessText(access: Access, isFresh: boolean): string {
   if (access === 'public') return 'everybody';
   const mark = isFresh ? ' †' : '';

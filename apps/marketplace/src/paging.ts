@@ -11,10 +11,18 @@ export function encodeCursor(values: readonly CursorValue[]): string {
   return Buffer.from(JSON.stringify(values)).toString('base64url');
 }
 
-/** The values of a cursor; with `shape`, checked against it, so that they fit their columns. Refuses `validation_failed`. */
+/**
+ * The values of a cursor; with `shape`, checked against it, so that they fit their columns. Undefined for the first page, which has none.
+ * Refuses `validation_failed`.
+ */
 export function decodeCursor(text: string): CursorValue[];
 export function decodeCursor<Shape extends z.ZodType>(text: string, shape: Shape): z.output<Shape>;
-export function decodeCursor(text: string, shape: z.ZodType = anyValues): unknown {
+export function decodeCursor<Shape extends z.ZodType>(
+  text: string | undefined,
+  shape: Shape,
+): z.output<Shape> | undefined;
+export function decodeCursor(text: string | undefined, shape: z.ZodType = anyValues): unknown {
+  if (text === undefined) return undefined;
   const read = shape.safeParse(parse(text));
   if (read.success) return read.data;
   throw refuse('validation_failed', {

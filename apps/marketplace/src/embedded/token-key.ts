@@ -11,7 +11,7 @@ export function tokenKey(dataDir: string): string {
   return key;
 }
 
-/** The key in `<dataDir>/token.key`; undefined where none was made. */
+/** The key in the file of this path, unchecked; undefined where none was made. */
 export function readKey(path: string): string | undefined {
   try {
     return readFileSync(path, 'utf8').trim();

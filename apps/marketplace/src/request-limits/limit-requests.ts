@@ -1,8 +1,9 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { networkOf } from '../client-network.ts';
 import { normaliseEmail } from '../email-address.ts';
 import { refuse } from '../errors.ts';
 import type { Limiter, Use } from './limiter.ts';
-import { networkOf, type Quota, type Quotas } from './quota.ts';
+import type { Quota, Quotas } from './quota.ts';
 
 declare module 'fastify' {
   interface FastifyContextConfig {

@@ -5,7 +5,6 @@ import { refuse } from '../../errors.ts';
 import { type ApiTokenRow, insertApiToken, liveApiToken, revokeApiToken, touchApiToken } from './api-token-queries.ts';
 
 const prefix = 'fmhl_';
-const form = /^fmhl_[\w-]{43}$/;
 const dayMs = 86_400_000;
 const notedEveryMs = 60_000;
 /** Further back than any second factor that counts as fresh. */
@@ -59,11 +58,9 @@ export async function endApiToken(tx: Tx, { id, actor, now }: { id: string; acto
 
 /**
  * Who acts with an API token: its user, with those of their permissions that the token names. Its second factor counts as shown, and as
- * too long ago for what needs a fresh one. Undefined for a text that is none of our tokens, or of one that has ended; `isApiToken` says
- * beforehand whether it looks like one.
+ * too long ago for what needs a fresh one. Undefined for a text that is none of our tokens, or is one that has ended.
  */
 export async function authorizeToken(db: Queryable, token: string, now: Date): Promise<Authorization | undefined> {
-  if (!isApiToken(token)) return undefined;
   const row = await liveApiToken(db, sha256Of(token), now);
   if (!row) return undefined;
   const { id, user_id, display_name, role, scopes, last_used_at: usedAt } = row;
@@ -74,8 +71,4 @@ export async function authorizeToken(db: Queryable, token: string, now: Date): P
     permissions: new Set(scopes.filter((scope) => held.includes(scope))),
     secondFactorAt: new Date(Math.min(row.created_at.getTime(), now.getTime() - staleForMs)),
   };
-}
-
-export function isApiToken(token: string): boolean {
-  return form.test(token);
 }

@@ -8,7 +8,6 @@ const mailedToken = z.string().min(1).max(200);
 const moment = z.iso.datetime();
 
 export const ok = z.strictObject({ ok: z.literal(true) });
-export const idParams = z.strictObject({ id: z.uuid('must be a UUID') });
 
 export const verifyEmailRequest = z.strictObject({ token: mailedToken });
 export const forgotPasswordRequest = z.strictObject({ email: z.string().trim().min(1).max(254) });

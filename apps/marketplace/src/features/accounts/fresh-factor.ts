@@ -1,7 +1,5 @@
-import { freshForMs } from '@fmhl/ops';
 import type { FastifyRequest } from 'fastify';
-import { refuse } from '../../errors.ts';
-import { currentSession } from '../auth/index.ts';
+import { currentSession, requireFreshFactor } from '../auth/index.ts';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -18,10 +16,6 @@ declare module 'fastify' {
 export function forFreshSessions({ now }: { now: () => Date }) {
   return {
     config: { access: 'signed_in', freshSession: true } as const,
-    preValidation: async (request: FastifyRequest): Promise<void> => {
-      const { mfa_at: shownAt } = currentSession(request);
-      if (!shownAt) throw refuse('mfa_required');
-      if (now().getTime() - shownAt.getTime() > freshForMs) throw refuse('mfa_stale');
-    },
+    preValidation: async (request: FastifyRequest): Promise<void> => requireFreshFactor(currentSession(request), now()),
   };
 }

@@ -1,4 +1,4 @@
-import { audit, type Database, freshForMs, type Queryable, type Tx } from '@fmhl/ops';
+import { audit, type Database, type Tx } from '@fmhl/ops';
 import { refuse } from '../../errors.ts';
 import type { Keys } from '../../keys.ts';
 import type { Log } from '../../log.ts';
@@ -15,13 +15,13 @@ import {
   publicUser,
   recordFactorChange,
   recordSignIn,
+  requireKnownFactor,
   revokeUserSessions,
   type SessionRow,
 } from '../auth/index.ts';
 import {
   addPasskey,
   deletePasskey,
-  factorsOf,
   type PasskeyDeps,
   type PasskeyRow,
   passkeyRegistration,
@@ -75,15 +75,6 @@ export async function removePasskey(session: SessionRow, id: string, { db }: Own
     if (!(await deletePasskey(tx, { id, userId: session.user_id }))) throw refuse('not_found');
     await recordFactorChange(tx, session, { enabled: false, method: 'passkey', passkeyId: id });
   });
-}
-
-/** Who has a second factor adds no other without it. Refuses `mfa_required` and `mfa_stale`. */
-async function requireKnownFactor(db: Queryable, { user_id, mfa_at }: SessionRow, now: Date) {
-  const factors = await factorsOf(db, user_id);
-  if (factors.length === 0) return factors;
-  if (!mfa_at) throw refuse('mfa_required');
-  if (now.getTime() - mfa_at.getTime() > freshForMs) throw refuse('mfa_stale');
-  return factors;
 }
 
 /** Opens a full session for the owner of a passkey, which is both factors at once. Refuses `passkey_refused` and `rate_limited`. */

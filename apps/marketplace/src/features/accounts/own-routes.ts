@@ -3,11 +3,12 @@ import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import { actorOf } from '../../access.ts';
+import { idParams } from '../../id-params.ts';
 import { cutPage, decodeCursor, momentCursor, pageOf, pageQuery } from '../../paging.ts';
 import { currentSession } from '../auth/index.ts';
 import { type ApiTokenRow, listApiTokens } from './api-token-queries.ts';
 import { addApiToken, endApiToken } from './api-tokens.ts';
-import { apiToken, createdToken, createTokenRequest, idParams, ownSession } from './contract.ts';
+import { apiToken, createdToken, createTokenRequest, ownSession } from './contract.ts';
 import { forFreshSessions } from './fresh-factor.ts';
 import { endSession, listSessions, type OwnSessionRow } from './own-sessions.ts';
 
@@ -30,7 +31,7 @@ export function sessionRoutes(app: FastifyInstance, { db, now }: OwnDeps): void 
     handler: async (request) => {
       const { limit, cursor } = request.query;
       const { id, user_id: userId } = currentSession(request);
-      const after = cursor === undefined ? undefined : decodeCursor(cursor, momentCursor);
+      const after = decodeCursor(cursor, momentCursor);
       const rows = await listSessions(db, { userId, now: now(), after, limit: limit + 1 });
       return cutPage(rows, limit, { item: (row) => viewSession(row, id), cursor: (row) => [row.position, row.id] });
     },
@@ -60,7 +61,7 @@ export function tokenRoutes(app: FastifyInstance, { db, now }: OwnDeps): void {
     handler: async (request) => {
       const { limit, cursor } = request.query;
       const { user_id: userId } = currentSession(request);
-      const after = cursor === undefined ? undefined : decodeCursor(cursor, momentCursor);
+      const after = decodeCursor(cursor, momentCursor);
       const rows = await listApiTokens(db, { userId, after, limit: limit + 1 });
       return cutPage(rows, limit, { item: viewToken, cursor: (row) => [row.position, row.id] });
     },

@@ -36,13 +36,13 @@ export async function endSession(
   tx: Tx,
   { id, userId, actor, now }: { id: string; userId: string; actor: Actor; now: Date },
 ): Promise<void> {
-  const { rows } = await tx.query<{ has_ended: boolean }>(sql`
+  const { rows } = await tx.query<{ ends_now: boolean }>(sql`
     update identity.session
     set revoked_at = coalesce(revoked_at, ${now}), updated_at = ${now}, version = version + 1
     where id = ${id} and user_id = ${userId}
-    returning revoked_at = ${now} as has_ended`);
+    returning revoked_at = ${now} as ends_now`);
   if (!rows[0]) throw refuse('not_found');
-  if (!rows[0].has_ended) return;
+  if (!rows[0].ends_now) return;
   await audit(tx, {
     actor,
     action: 'user.sessions_revoked',

@@ -1,10 +1,11 @@
 import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { z } from 'zod';
+import { idParams } from '../../id-params.ts';
 import { credentialOptions } from '../../passkey-credential.ts';
 import { clientOf, currentSession, loginResponse, setSessionCookie } from '../auth/index.ts';
 import { passkeyRequest, type PasskeyRow, passkeysOf } from '../second-factor/index.ts';
-import { addPasskeyRequest, idParams, passkey, passkeyList, passkeyLoginRequest } from './contract.ts';
+import { addPasskeyRequest, passkey, passkeyList, passkeyLoginRequest } from './contract.ts';
 import { forFreshSessions } from './fresh-factor.ts';
 import { beginPasskey, finishPasskey, type OwnPasskeyDeps, removePasskey, signInByPasskey } from './own-passkeys.ts';
 

@@ -3,13 +3,14 @@ import { normaliseEmail } from '../../email-address.ts';
 import { refuse } from '../../errors.ts';
 import type { Keys } from '../../keys.ts';
 import type { Log } from '../../log.ts';
-import { hashChosenPassword, type Passwords, raiseUserVersion, revokeUserSessions } from '../auth/index.ts';
+import { hashChosenPassword, type Passwords, revokeUserSessions } from '../auth/index.ts';
 import { queueMail } from '../email/index.ts';
 import { revokeApiTokensOf } from './api-token-queries.ts';
+import { mailLink } from './mail-link.ts';
 import { readMailedToken, unknownToken } from './mailed-token.ts';
-import { tellTokenIssued, tellUser } from './user-events.ts';
+import { tellUser } from './user-events.ts';
 import { activeUserByEmail, setPassword } from './user-queries.ts';
-import { insertUserToken, ownerOfToken, type TokenOwner, useUserToken } from './user-token-queries.ts';
+import { ownerOfToken, type TokenOwner, useUserToken } from './user-token-queries.ts';
 import { type ActivateProvider, selfOf, settleVerified } from './verify-email.ts';
 
 export interface ResetDeps {
@@ -21,26 +22,18 @@ export interface ResetDeps {
   now: () => Date;
 }
 
-const hour = 3_600_000;
-
 /** Mails a link with which a user chooses a password: good for an hour, and for three days to someone an admin added. */
 export async function mailReset(
   tx: Tx,
   { userId, email, isNew, now }: { userId: string; email: string; isNew: boolean; now: Date },
 ): Promise<void> {
-  const purpose = 'reset_password';
   const hours = isNew ? 72 : 1;
-  const expiresAt = new Date(now.getTime() + hours * hour);
-  const tokenId = await insertUserToken(tx, { userId, purpose, now, expiresAt });
-  if (tokenId === undefined) return;
-  await queueMail(tx, {
-    template: 'reset_password',
-    variables: { token_id: tokenId, hours, is_new: isNew },
-    to: email,
-    dedupeKey: `reset_password:${tokenId}`,
-    related: { type: 'user', id: userId },
-  });
-  await tellTokenIssued(tx, { userId, version: await raiseUserVersion(tx, userId), tokenId, purpose });
+  const template = 'reset_password';
+  await mailLink(
+    tx,
+    { userId, email, hours, now },
+    { purpose: template, mail: (token_id) => ({ template, variables: { token_id, hours, is_new: isNew } }) },
+  );
 }
 
 /** The same for an address, if it is that of a user who may sign in; to the caller it looks the same if not. */

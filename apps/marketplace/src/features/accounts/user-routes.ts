@@ -2,6 +2,7 @@ import { type Database, write } from '@fmhl/ops';
 import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { actorOf, staff } from '../../access.ts';
+import { idParams } from '../../id-params.ts';
 import type { Log } from '../../log.ts';
 import { cutPage, decodeCursor, momentCursor, pageOf } from '../../paging.ts';
 import { hashChosenPassword, type Passwords, readablePassword } from '../auth/index.ts';
@@ -19,7 +20,6 @@ import {
   changedUser,
   changeRoleRequest,
   endedSessions,
-  idParams,
   userActionRequest,
   userCard,
   userQuery,
@@ -52,7 +52,7 @@ function listRoute(app: FastifyInstance, { db }: UserAdministrationDeps): void {
     config: { access },
     schema: { tags, summary: 'Users, newest first', querystring: userQuery, response: { 200: pageOf(userCard) } },
     handler: async ({ query: { limit, cursor, role, status } }) => {
-      const after = cursor === undefined ? undefined : decodeCursor(cursor, momentCursor);
+      const after = decodeCursor(cursor, momentCursor);
       const rows = await listUsers(db, { role, status }, { after, limit: limit + 1 });
       return cutPage(rows, limit, { item: viewUser, cursor: (row) => [row.position, row.id] });
     },

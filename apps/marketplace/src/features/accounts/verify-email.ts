@@ -1,35 +1,27 @@
 import { type Actor, audit, type Tx } from '@fmhl/ops';
 import { refuse } from '../../errors.ts';
 import type { Keys } from '../../keys.ts';
-import { raiseUserVersion } from '../auth/index.ts';
 import { queueMail } from '../email/index.ts';
+import { mailLink } from './mail-link.ts';
 import { readMailedToken, unknownToken } from './mailed-token.ts';
-import { tellTokenIssued, tellUser } from './user-events.ts';
+import { tellUser } from './user-events.ts';
 import { markVerified, userById } from './user-queries.ts';
-import { insertUserToken, ownerOfToken, type TokenOwner, useUserToken } from './user-token-queries.ts';
+import { ownerOfToken, type TokenOwner, useUserToken } from './user-token-queries.ts';
 
 /** Makes the waiting provider of a user active. The composition gives it, as providers belong to a feature beside this one. */
 export type ActivateProvider = (tx: Tx, userId: string) => Promise<unknown>;
-
-const goodForMs = 24 * 3_600_000;
 
 /** Mails a link that verifies the address of a user. Does nothing when they got three within an hour. */
 export async function mailVerification(
   tx: Tx,
   { userId, email, now }: { userId: string; email: string; now: Date },
 ): Promise<void> {
-  const purpose = 'verify_email';
-  const expiresAt = new Date(now.getTime() + goodForMs);
-  const tokenId = await insertUserToken(tx, { userId, purpose, now, expiresAt });
-  if (tokenId === undefined) return;
-  await queueMail(tx, {
-    template: 'verify_email',
-    variables: { token_id: tokenId },
-    to: email,
-    dedupeKey: `verify_email:${tokenId}`,
-    related: { type: 'user', id: userId },
-  });
-  await tellTokenIssued(tx, { userId, version: await raiseUserVersion(tx, userId), tokenId, purpose });
+  const template = 'verify_email';
+  await mailLink(
+    tx,
+    { userId, email, hours: 24, now },
+    { purpose: template, mail: (token_id) => ({ template, variables: { token_id } }) },
+  );
 }
 
 /** Mails a link once more to a user whose address is not verified. */

@@ -1,7 +1,7 @@
 import { type Database, type Queryable, sql } from '@fmhl/ops';
+import { networkOf } from '../../client-network.ts';
 import { refuse } from '../../errors.ts';
 import type { Keys } from '../../keys.ts';
-import { addressKey } from './address-key.ts';
 
 /** Failures within 15 minutes after which no further attempt is looked at: of one account, from one address, and of all together. */
 export const attemptLimits = { account: 5, address: 50, all: 2_000 } as const;
@@ -19,17 +19,17 @@ export interface Attempt {
 
 /** The password of an account is tried, be there such an account or not. */
 export function passwordAttempt(emailNorm: string, ip: string, keys: Keys): Attempt {
-  return { accountKey: keys.sign('login-failure', `password:${emailNorm}`), ip: addressKey(ip) };
+  return { accountKey: keys.sign('login-failure', `password:${emailNorm}`), ip: networkOf(ip) };
 }
 
 /** The code of an account is tried: counted apart, so that strangers who guess passwords lock out nobody who is in. */
 export function codeAttempt(userId: string, ip: string, keys: Keys): Attempt {
-  return { accountKey: keys.sign('login-failure', `code:${userId}`), ip: addressKey(ip) };
+  return { accountKey: keys.sign('login-failure', `code:${userId}`), ip: networkOf(ip) };
 }
 
 /** A passkey is tried, be there such a passkey or not. */
 export function passkeyAttempt(credentialId: string, ip: string, keys: Keys): Attempt {
-  return { accountKey: keys.sign('login-failure', `passkey:${credentialId}`), ip: addressKey(ip) };
+  return { accountKey: keys.sign('login-failure', `passkey:${credentialId}`), ip: networkOf(ip) };
 }
 
 /**

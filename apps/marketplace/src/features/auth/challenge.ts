@@ -60,7 +60,7 @@ export async function methodShown(
 
 /**
  * Lets `look` judge one code. Five are judged in one session, however many come at once: the fifth wrong one ends it. Beyond sessions, an
- * account has five wrong ones in 15 minutes. The count stays when the code is wrong; `look` must have changed nothing then. What takes long
+ * account has five wrong ones in 15 minutes. The count stays when the code is wrong; `look` must have changed nothing then but used up what was shown. What takes long
  * and needs no transaction is for `prepare`, whose outcome `look` gets: nobody has it done who may not try.
  */
 export async function withCodeAttempt<T, Prepared = void>(

@@ -1,32 +1,24 @@
-import { freshForMs, type Tx } from '@fmhl/ops';
-import { refuse } from '../../errors.ts';
-import { confirmTotp, enrolTotp, factorsOf, makeRecoveryCodes, removeSecondFactor } from '../second-factor/index.ts';
+import type { Tx } from '@fmhl/ops';
+import { confirmTotp, enrolTotp, makeRecoveryCodes, removeSecondFactor } from '../second-factor/index.ts';
 import { auditRecoveryCode, type ChallengeDeps, methodShown, type Shown, withCodeAttempt } from './challenge.ts';
 import type { DisableRequest } from './contract.ts';
 import { recordFactorChange } from './factor-change.ts';
+import { requireKnownFactor } from './known-factor.ts';
 import { isHashable } from './password-rules.ts';
 import type { Passwords } from './passwords.ts';
 import { forgetSecondFactor, passwordHashOf, type SessionRow } from './queries.ts';
 import { type Client, type OpenedSession, openSession, revokeUserSessions } from './sessions.ts';
 
 /**
- * Makes a TOTP secret, which counts once {@link verifyEnrolment} has seen a code of it. Refuses `already_enrolled`, and `mfa_stale` for
- * who has another second factor and has not shown it of late.
+ * Makes a TOTP secret, which counts once {@link verifyEnrolment} has seen a code of it. Refuses `already_enrolled`, and as
+ * {@link requireKnownFactor}.
  */
 export async function enrol(session: SessionRow, { db, keys, now }: ChallengeDeps) {
   return db.transaction(async (tx) => {
     const enrolled = await enrolTotp(tx, { userId: session.user_id, email: session.email, now: now() }, { keys });
-    await requireFreshFactor(tx, session, now());
+    await requireKnownFactor(tx, session, now());
     return enrolled;
   });
-}
-
-/** Who has a second factor adds no other without it. */
-async function requireFreshFactor(tx: Tx, session: SessionRow, now: Date): Promise<void> {
-  const factors = await factorsOf(tx, session.user_id);
-  if (factors.length === 0) return;
-  const isFresh = session.mfa_at !== null && now.getTime() - session.mfa_at.getTime() <= freshForMs;
-  if (!isFresh) throw refuse(session.mfa_at ? 'mfa_stale' : 'mfa_required');
 }
 
 /**

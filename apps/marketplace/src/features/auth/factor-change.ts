@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { appendEvents, audit, type Tx } from '@fmhl/ops';
 import { queueMail } from '../email/index.ts';
+import { entryOf } from './challenge.ts';
 import { raiseUserVersion, type SessionRow } from './queries.ts';
 
 export interface FactorChange {
@@ -13,12 +14,11 @@ export interface FactorChange {
 
 /** Writes down that a second factor was added or taken away, tells it as an event, and tells the owner by mail, who may not have done it. */
 export async function recordFactorChange(tx: Tx, session: SessionRow, change: FactorChange): Promise<void> {
-  const { user_id: id, display_name: name } = session;
   const { enabled, method, passkeyId } = change;
   const action = enabled ? 'auth.second_factor_enrolled' : 'auth.second_factor_disabled';
   const details = { method, ...(passkeyId !== undefined && { passkey_id: passkeyId }) };
-  await audit(tx, { actor: { id, name, via: 'http' }, action, targetType: 'user', targetId: id, details });
-  await tellFactorChange(tx, { id, email: session.email }, change);
+  await audit(tx, { ...entryOf(session), action, details });
+  await tellFactorChange(tx, { id: session.user_id, email: session.email }, change);
 }
 
 /** The event and the mail of it, where another has written it down. */

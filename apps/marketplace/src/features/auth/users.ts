@@ -1,9 +1,9 @@
-import { randomInt } from 'node:crypto';
 import { type Actor, appendEvents, audit, type Database, systemActor, type Tx } from '@fmhl/ops';
 import { normaliseEmail } from '../../email-address.ts';
 import { refuse } from '../../errors.ts';
 import type { Keys } from '../../keys.ts';
 import type { Log } from '../../log.ts';
+import { readableCode } from '../../readable-code.ts';
 import { provisionTotp } from '../second-factor/index.ts';
 import type { Role } from './contract.ts';
 import { passwordFault } from './password-rules.ts';
@@ -141,11 +141,7 @@ async function provision(
   return true;
 }
 
-/** Letters and digits that no one mistakes for another when typing them over. */
-const readable = 'abcdefghjkmnpqrstuvwxyz23456789';
-
-/** A password made for someone, easy to type over: four groups of five, 99 bits, such as `k3m8p-…`. */
+/** A password made for someone, easy to type over: four groups of five, 99 bits. */
 export function readablePassword(): string {
-  const group = () => Array.from({ length: 5 }, () => readable[randomInt(readable.length)]).join('');
-  return Array.from({ length: 4 }, group).join('-');
+  return readableCode(4);
 }

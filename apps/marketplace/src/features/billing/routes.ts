@@ -3,6 +3,7 @@ import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import { actorOf, provider, staff } from '../../access.ts';
+import { idParams } from '../../id-params.ts';
 import { cutPage, decodeCursor, pageOf, pageQuery } from '../../paging.ts';
 import { ownProvider, ownWritingProvider } from '../subscriptions/index.ts';
 import { type Adjusted, adjust } from './adjust.ts';
@@ -98,7 +99,7 @@ function adjustmentRoute(app: FastifyInstance, deps: BillingRouteDeps): void {
     schema: {
       tags: ['billing'],
       summary: 'Add or take money by hand',
-      params: z.strictObject({ id: z.uuid('must be a UUID') }),
+      params: idParams,
       body: adjustmentRequest,
       response: { 201: adjustmentResponse },
     },

@@ -1,9 +1,9 @@
 import type { Database } from '@fmhl/ops';
 import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
-import { z } from 'zod';
 import { staff } from '../../access.ts';
 import { refuse } from '../../errors.ts';
+import { idParams } from '../../id-params.ts';
 import { pageOf, pageQuery } from '../../paging.ts';
 import { runView } from './contract.ts';
 import { leadExists, listRuns } from './runs.ts';
@@ -17,7 +17,7 @@ export function distributionRoutes(app: FastifyInstance, { db }: { db: Database 
     schema: {
       tags: ['leads'],
       summary: 'The attempts to sell a lead, with the trace of their decisions',
-      params: z.strictObject({ id: z.uuid('must be a UUID') }),
+      params: idParams,
       querystring: pageQuery,
       response: { 200: pageOf(runView) },
     },

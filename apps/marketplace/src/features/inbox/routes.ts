@@ -1,9 +1,9 @@
 import { type Database, type Queryable, write } from '@fmhl/ops';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
-import { z } from 'zod';
 import { actorOf, provider } from '../../access.ts';
 import { refuse } from '../../errors.ts';
+import { idParams } from '../../id-params.ts';
 import type { Log } from '../../log.ts';
 import type { ProductMetrics } from '../../metrics.ts';
 import { cutPage, decodeCursor, momentCursor, pageOf } from '../../paging.ts';
@@ -17,8 +17,6 @@ export interface InboxRouteDeps {
   readonly metrics: Pick<ProductMetrics, 'inboxQueryDurationMs'>;
   readonly log: Log;
 }
-
-const params = z.strictObject({ id: z.uuid('must be a UUID') });
 
 /** The provider's inbox: the leads they bought, and nothing of who else did. */
 export function inboxRoutes(app: FastifyInstance, deps: InboxRouteDeps): void {
@@ -40,7 +38,7 @@ function listRoute(app: FastifyInstance, deps: InboxRouteDeps): void {
     },
     handler: async (request) => {
       const { cursor, limit, ...filter } = request.query;
-      const after = cursor === undefined ? undefined : decodeCursor(cursor, momentCursor);
+      const after = decodeCursor(cursor, momentCursor);
       const { id } = await ownProvider(deps.db, request);
       const rows = await timed(deps, () => listBought(deps.db, id, { ...filter, after, limit: limit + 1 }));
       return cutPage(rows, limit, { item: viewItem, cursor: (row) => [row.position, row.id] });
@@ -56,7 +54,7 @@ function openRoute(app: FastifyInstance, deps: InboxRouteDeps): void {
     schema: {
       tags: ['inbox'],
       summary: 'One bought lead; the first look marks it viewed',
-      params,
+      params: idParams,
       response: { 200: inboxDetail },
     },
     handler: async (request) => {
@@ -74,7 +72,7 @@ function decisionRoutes(app: FastifyInstance, deps: InboxRouteDeps): void {
     method: 'POST',
     url: '/provider/inbox/:id/accept',
     config: { access: provider, idempotency: 'accepted' },
-    schema: { tags: ['inbox'], summary: 'Accept a lead', params, response: { 200: decisionResponse } },
+    schema: { tags: ['inbox'], summary: 'Accept a lead', params: idParams, response: { 200: decisionResponse } },
     handler: (request, reply) =>
       answerDecision(request, reply, deps, { assignmentId: request.params.id, decision: 'accepted' }),
   });
@@ -85,7 +83,7 @@ function decisionRoutes(app: FastifyInstance, deps: InboxRouteDeps): void {
     schema: {
       tags: ['inbox'],
       summary: 'Decline a lead',
-      params,
+      params: idParams,
       body: declineRequest.nullish(),
       response: { 200: decisionResponse },
     },

@@ -2,9 +2,10 @@ import { audit, type Database, write } from '@fmhl/ops';
 import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { actorOf, staff } from '../../access.ts';
+import { idParams } from '../../id-params.ts';
 import type { Log } from '../../log.ts';
 import type { ProductMetrics } from '../../metrics.ts';
-import { distribution, leadDetail, leadList, leadParams, leadQuery, rejection, reviewed, sold } from './contract.ts';
+import { distribution, leadDetail, leadList, leadQuery, rejection, reviewed, sold } from './contract.ts';
 import { listLeads, type ReadSales, readLeadDetail } from './reading.ts';
 import { approveLead, distributeLead, rejectLead } from './review.ts';
 
@@ -44,7 +45,7 @@ function readingRoutes(app: FastifyInstance, { db, readSales }: AdminLeadDeps): 
     schema: {
       tags: ['leads'],
       summary: 'One lead with its person, consent, duplicates, sales and mails; the look is audited',
-      params: leadParams,
+      params: idParams,
       response: { 200: leadDetail },
     },
     handler: async (request) => {
@@ -66,7 +67,7 @@ function approveRoute(app: FastifyInstance, deps: AdminLeadDeps): void {
     schema: {
       tags: ['leads'],
       summary: 'Approve a lead and start its sale',
-      params: leadParams,
+      params: idParams,
       response: { 200: sold },
     },
     handler: (request, reply) =>
@@ -86,7 +87,7 @@ function rejectRoute(app: FastifyInstance, deps: AdminLeadDeps): void {
     schema: {
       tags: ['leads'],
       summary: 'Reject a lead that nobody has bought',
-      params: leadParams,
+      params: idParams,
       body: rejection,
       response: { 200: reviewed },
     },
@@ -106,7 +107,7 @@ function distributeRoute(app: FastifyInstance, { db }: AdminLeadDeps): void {
     schema: {
       tags: ['leads'],
       summary: 'Start the sale of an approved or unsold lead anew',
-      params: leadParams,
+      params: idParams,
       body: distribution,
       response: { 200: sold },
     },

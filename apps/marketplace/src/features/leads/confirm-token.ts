@@ -1,4 +1,5 @@
 import type { Keys } from '../../keys.ts';
+import { readSignedToken, signedToken, uuidBytes, uuidLength, uuidOf } from '../../signed-token.ts';
 
 /** What a confirmation link stands for: a lead, and which of its links it is. */
 export interface ConfirmClaim {
@@ -7,23 +8,15 @@ export interface ConfirmClaim {
   readonly nonce: number;
 }
 
-const idBytes = 16;
-const macBytes = 32;
 const purpose = 'lead_confirm';
 
-/** The token of a confirmation link: lead id, nonce and their HMAC-SHA256. Made when the mail is sent, stored nowhere. */
+/** The token of a confirmation link: lead id, nonce and their signature. */
 export function confirmToken(keys: Keys, { leadId, nonce }: ConfirmClaim): string {
-  const head = Buffer.concat([Buffer.from(leadId.replaceAll('-', ''), 'hex'), Buffer.of(nonce)]);
-  return Buffer.concat([head, Buffer.from(keys.sign(purpose, head), 'base64url')]).toString('base64url');
+  return signedToken(keys, purpose, Buffer.concat([uuidBytes(leadId), Buffer.of(nonce)]));
 }
 
 /** What a token claims, or undefined when we did not make it. */
 export function readConfirmToken(keys: Keys, token: string): ConfirmClaim | undefined {
-  const bytes = Buffer.from(token, 'base64url');
-  if (bytes.length !== idBytes + 1 + macBytes || bytes.toString('base64url') !== token) return undefined;
-  const head = bytes.subarray(0, idBytes + 1);
-  if (!keys.isSigned(purpose, head, bytes.toString('base64url', idBytes + 1))) return undefined;
-  const hex = head.toString('hex', 0, idBytes);
-  const leadId = hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
-  return { leadId, nonce: head.readUInt8(idBytes) };
+  const head = readSignedToken(keys, purpose, { token, length: uuidLength + 1 });
+  return head && { leadId: uuidOf(head), nonce: head.readUInt8(uuidLength) };
 }

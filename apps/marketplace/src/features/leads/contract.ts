@@ -17,8 +17,6 @@ export type LeadStatus = z.infer<typeof leadStatus>;
 
 export const riskFlag = z.enum(['duplicate', 'disposable', 'ip_many']);
 
-export const leadParams = z.strictObject({ id: z.uuid('must be a UUID') });
-
 const utm = z.strictObject({
   source: cleanLine(0, 100).optional(),
   medium: cleanLine(0, 100).optional(),

@@ -1,11 +1,12 @@
 import { type Database, idempotencyKey } from '@fmhl/ops';
 import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
+import { idParams } from '../../id-params.ts';
 import type { Keys } from '../../keys.ts';
 import type { Log } from '../../log.ts';
 import type { ProductMetrics } from '../../metrics.ts';
 import { confirmLead, resendConfirmation } from './confirm.ts';
-import { confirmation, confirmed, leadAccepted, leadParams, leadSubmission, mailSentAgain } from './contract.ts';
+import { confirmation, confirmed, leadAccepted, leadSubmission, mailSentAgain } from './contract.ts';
 import { openIntake } from './intake.ts';
 import { openNicheDirectory } from './niche-directory.ts';
 import { submitLead } from './submit.ts';
@@ -48,7 +49,7 @@ export function publicLeadRoutes(app: FastifyInstance, deps: PublicLeadDeps): vo
     schema: {
       tags: ['leads'],
       summary: 'Mail a new confirmation link, at most three times; the answer is always the same',
-      params: leadParams,
+      params: idParams,
       response: { 202: mailSentAgain },
     },
     handler: async (request, reply) => {

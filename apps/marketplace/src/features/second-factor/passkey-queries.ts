@@ -41,9 +41,8 @@ export interface PasskeyRow {
   last_used_at: Date | null;
 }
 
-const passkeys = sql`
-  select id, user_id, credential_id, public_key, sign_count, transports, name, created_at, last_used_at
-  from identity.passkey`;
+const columns = sql`id, user_id, credential_id, public_key, sign_count, transports, name, created_at, last_used_at`;
+const passkeys = sql`select ${columns} from identity.passkey`;
 
 /** The passkeys of a user, oldest first. */
 export async function passkeysOf(db: Queryable, userId: string): Promise<PasskeyRow[]> {
@@ -72,7 +71,7 @@ export async function insertPasskey(tx: Queryable, draft: PasskeyDraft): Promise
     values (${draft.userId}, ${draft.credentialId}, ${draft.publicKey}, ${draft.signCount}, ${draft.transports},
             ${draft.name})
     on conflict (credential_id) do nothing
-    returning id, user_id, credential_id, public_key, sign_count, transports, name, created_at, last_used_at`);
+    returning ${columns}`);
   return rows[0];
 }
 

@@ -1,19 +1,13 @@
-import { randomInt } from 'node:crypto';
 import type { Tx } from '@fmhl/ops';
 import type { Keys } from '../../keys.ts';
+import { readableCode } from '../../readable-code.ts';
 import { markRecoveryCodeUsed, replaceRecoveryCodes, unusedRecoveryCodes } from './queries.ts';
 
 const purpose = 'recovery-code';
 const amount = 10;
 
-/** Letters and digits that no one mistakes for another when typing them over. */
-const alphabet = 'abcdefghjkmnpqrstuvwxyz23456789';
-
-/** A code of 15 characters, 74 bits, such as `k3m8p-…`. */
-function createCode(): string {
-  const group = () => Array.from({ length: 5 }, () => alphabet[randomInt(alphabet.length)]).join('');
-  return [group(), group(), group()].join('-');
-}
+/** A code of 15 characters, 74 bits. */
+const createCode = (): string => readableCode(3);
 
 /** As it was meant: without the hyphens and blanks of its writing, and in small letters. */
 const plain = (code: string): string => code.toLowerCase().replaceAll(/[\s-]/g, '');

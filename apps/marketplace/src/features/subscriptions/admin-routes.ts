@@ -1,9 +1,9 @@
 import { type Database, idempotencyKey, once, write } from '@fmhl/ops';
 import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
-import { z } from 'zod';
 import { actorOf, staff } from '../../access.ts';
 import { refuse } from '../../errors.ts';
+import { idParams } from '../../id-params.ts';
 import type { Log } from '../../log.ts';
 import { cutPage, decodeCursor, momentCursor, pageOf, pageQuery } from '../../paging.ts';
 import { hashChosenPassword, type Passwords } from '../auth/index.ts';
@@ -26,7 +26,6 @@ export interface AdminProviderRouteDeps {
 }
 
 const tags = ['providers'];
-const idParams = z.strictObject({ id: z.uuid('must be a UUID') });
 const providerQuery = pageQuery.extend({ status: providerCard.shape.status.optional() });
 const reading = { access: staff('provider.read') };
 const writing = staff('provider.write');
@@ -51,7 +50,7 @@ function readRoutes(app: FastifyInstance, { db }: AdminProviderRouteDeps): void 
       response: { 200: pageOf(providerCard) },
     },
     handler: async ({ query: { limit, cursor, status } }) => {
-      const after = cursor === undefined ? undefined : decodeCursor(cursor, momentCursor);
+      const after = decodeCursor(cursor, momentCursor);
       const rows = await listProviders(db, { status, after, limit: limit + 1 });
       return cutPage(rows, limit, { item: viewProvider, cursor: (row) => [row.position, row.id] });
     },

@@ -1,8 +1,8 @@
 import { type Database, write } from '@fmhl/ops';
 import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
-import { z } from 'zod';
 import { actorOf, staff } from '../../access.ts';
+import { idParams } from '../../id-params.ts';
 import { cutPage, decodeCursor, pageOf, pageQuery } from '../../paging.ts';
 import { changeLevel, changeNiche, createLevel, createNiche, type RequeueApproved } from './catalogue.ts';
 import { listLevels, listNiches } from './catalogue-queries.ts';
@@ -24,7 +24,6 @@ export interface CatalogueRouteDeps {
 }
 
 const tags = ['catalogue'];
-const idParams = z.strictObject({ id: z.uuid('must be a UUID') });
 // Whoever reviews leads reads the names and terms of the catalogue.
 const reading = { access: staff('lead.read') };
 const writing = { access: staff('catalogue.write'), idempotency: 'accepted' as const };
@@ -86,7 +85,7 @@ function levelRoutes(app: FastifyInstance, { db }: CatalogueRouteDeps): void {
     config: reading,
     schema: { tags, summary: 'All levels', querystring: levelQuery, response: { 200: pageOf(level) } },
     handler: async ({ query: { limit, cursor, niche: slug } }) => {
-      const after = cursor === undefined ? undefined : decodeCursor(cursor, levelCursor);
+      const after = decodeCursor(cursor, levelCursor);
       const rows = await listLevels(db, { niche: slug, onlyActive: false, after, limit: limit + 1 });
       return cutPage(rows, limit, { item: viewLevel, cursor: (row) => [row.niche, row.ord] });
     },

@@ -3,6 +3,7 @@ import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import { actorOf, provider } from '../../access.ts';
+import { idParams } from '../../id-params.ts';
 import type { Log } from '../../log.ts';
 import { cutPage, decodeCursor, momentCursor, pageOf, pageQuery } from '../../paging.ts';
 import { listLevels } from './catalogue-queries.ts';
@@ -29,7 +30,6 @@ export interface ProviderRouteDeps {
 const tags = ['provider'];
 const config = { access: provider };
 const writing = { access: provider, idempotency: 'accepted' as const };
-const idParams = z.strictObject({ id: z.uuid('must be a UUID') });
 export const levelCursor = z.tuple([z.string().regex(/^[a-z0-9-]{1,64}$/), z.int().min(0).max(1000)]);
 export const levelQuery = pageQuery.extend({
   niche: z
@@ -77,7 +77,7 @@ function levelRoute(app: FastifyInstance, { db }: ProviderRouteDeps): void {
     config,
     schema: { tags, summary: 'Levels on sale', querystring: levelQuery, response: { 200: pageOf(level) } },
     handler: async ({ query: { limit, cursor, niche } }) => {
-      const after = cursor === undefined ? undefined : decodeCursor(cursor, levelCursor);
+      const after = decodeCursor(cursor, levelCursor);
       const rows = await listLevels(db, { niche, onlyActive: true, after, limit: limit + 1 });
       return cutPage(rows, limit, { item: viewLevel, cursor: (row) => [row.niche, row.ord] });
     },
@@ -93,7 +93,7 @@ function subscriptionListRoutes(app: FastifyInstance, { db, log }: ProviderRoute
     schema: { tags, summary: 'The own subscriptions', querystring: pageQuery, response: { 200: pageOf(subscription) } },
     handler: async (request) => {
       const { limit, cursor } = request.query;
-      const after = cursor === undefined ? undefined : decodeCursor(cursor, momentCursor);
+      const after = decodeCursor(cursor, momentCursor);
       const { id: providerId } = await ownProvider(db, actorOf(request));
       const rows = await listSubscriptions(db, { providerId, after, limit: limit + 1 });
       return cutPage(rows, limit, { item: viewSubscription, cursor: (row) => [row.position, row.id] });
