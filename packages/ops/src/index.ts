@@ -88,3 +88,11 @@ export {
   snooze,
 } from './queues/index.ts';
 export * from './refusals/index.ts';
+export {
+  type CatchUp,
+  type Counts,
+  defineSchedule,
+  type ScheduleContext,
+  type ScheduleDefinition,
+  type ScheduleOptions,
+} from './schedules/index.ts';

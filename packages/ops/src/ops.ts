@@ -37,6 +37,7 @@ import {
   watchStocks,
 } from './queues/index.ts';
 import { connectRedis, withDeadline, workerConnection } from './redis/index.ts';
+import type { ScheduleDefinition } from './schedules/index.ts';
 
 export interface OpsOptions {
   /** The application's own pool; the plane keeps its tables in schema `ops` of the same database. */
@@ -49,6 +50,8 @@ export interface OpsOptions {
   readonly metrics?: Metrics;
   /** Every queue of the application. */
   readonly queues: readonly QueueDefinition[];
+  /** What runs by the clock, see {@link defineSchedule}. Default none. */
+  readonly schedules?: readonly ScheduleDefinition[];
   /** Who is asking; undefined is a refusal. */
   readonly authorize: Authorize;
   /** Version of the application, stored with each worker. Default `0.0.0`. */
