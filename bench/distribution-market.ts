@@ -9,6 +9,7 @@ import {
 } from '../apps/marketplace/src/features/distribution/index.ts';
 import { bindProductMetrics } from '../apps/marketplace/src/metrics.ts';
 import { openTelemetry } from '../apps/marketplace/src/telemetry.ts';
+import { findBreaches } from '../packages/ops/src/doctor/index.ts';
 import { noFailpoints } from '../packages/ops/src/failpoints/index.ts';
 import { type Database, openDatabase, sql } from '../packages/ops/src/postgres/index.ts';
 import { commitWithVerdict } from '../packages/ops/src/queues/commit.ts';
@@ -59,7 +60,7 @@ export async function copyDatabase(url: string, name: string): Promise<string> {
 /** Rows that break an invariant of sales and money. */
 export async function countBroken(db: Database): Promise<number> {
   let broken = 0;
-  for (const probe of probes) broken += (await db.query({ name: '', text: probe.sql, values: [] })).rowCount;
+  for (const probe of probes) broken += (await findBreaches(db, probe)).count;
   return broken;
 }
 

@@ -20,7 +20,7 @@ const levels: string[][] = [
   ['dead-letters', 'health'],
   ['dead-letter-search', 'alerts'],
   ['dead-letter-groups', 'dead-letter-report', 'redrives', 'queue-control'],
-  ['incidents', 'trace'],
+  ['incidents', 'trace', 'doctor'],
   ['http', 'cli', 'testing'],
 ];
 

@@ -3,6 +3,7 @@ import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { probes } from '../../apps/marketplace/src/features/distribution/invariants.ts';
+import { findBreaches } from '../../packages/ops/src/doctor/index.ts';
 import { type Database, openDatabase, type Sql, sql } from '../../packages/ops/src/postgres/index.ts';
 import { readJournal } from './journal.ts';
 import type { Receipt } from './mail-server.ts';
@@ -172,7 +173,7 @@ async function wronglyUnsold({ db, intentions }: Facts): Promise<string[]> {
 async function brokenInvariants({ db }: Facts): Promise<string[]> {
   const broken: string[] = [];
   for (const probe of probes) {
-    const { rows } = await db.query({ name: `probe_${probe.name}`, text: probe.sql, values: [] });
+    const { rows } = await findBreaches(db, probe);
     broken.push(...rows.map((row) => `${probe.name} ${JSON.stringify(row)}`));
   }
   return broken;

@@ -1,4 +1,4 @@
-import { type Database, type Queryable, sql } from '@fmhl/ops';
+import { type BreachRow, type Database, findBreaches, type Queryable, sql } from '@fmhl/ops';
 import { distributeLead, type Distribution, type DistributionDeps, probes } from '../features/distribution/index.ts';
 
 /** Runs one sale of a lead, of its present sale number. */
@@ -9,10 +9,10 @@ export async function sellLead(db: Database, leadId: string, deps: DistributionD
 }
 
 /** The rows that break an invariant, by its name; empty when all hold. */
-export async function brokenInvariants(db: Queryable): Promise<Record<string, object[]>> {
-  const broken: Record<string, object[]> = {};
+export async function brokenInvariants(db: Queryable): Promise<Record<string, readonly BreachRow[]>> {
+  const broken: Record<string, readonly BreachRow[]> = {};
   for (const probe of probes) {
-    const { rows } = await db.query({ name: `probe_${probe.name}`, text: probe.sql, values: [] });
+    const { rows } = await findBreaches(db, probe);
     if (rows.length > 0) broken[probe.name] = rows;
   }
   return broken;

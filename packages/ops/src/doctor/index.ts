@@ -1,0 +1,1 @@
+export { type BreachRow, findBreaches, type Found, type Invariant, type InvariantText } from './invariant.ts';
