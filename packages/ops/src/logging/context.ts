@@ -18,8 +18,9 @@ export interface LogContext {
 export class RunningContext {
   #current: LogContext;
 
+  /** Takes the object over, and freezes it. */
   constructor(context: LogContext) {
-    this.#current = Object.freeze({ ...context });
+    this.#current = Object.freeze(context);
   }
 
   /** Frozen: what reads it can neither change it nor leak fields of one line into the next. */
@@ -43,7 +44,7 @@ const storage = new AsyncLocalStorage<RunningContext>();
 
 /** Runs `work` under `context` and returns what it returned. The context is copied: later changes to it are not seen. */
 export function runWithContext<T>(context: LogContext, work: () => T): T {
-  return new RunningContext(context).run(work);
+  return new RunningContext({ ...context }).run(work);
 }
 
 /** The context of the running work, frozen; `undefined` outside any request or job. */

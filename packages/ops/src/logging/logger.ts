@@ -42,7 +42,7 @@ export interface LoggerOptions {
   instance: string;
   /** Correlation of lines outside any request or job. */
   bootId: string;
-  /** Kept share of the sampled events, 0–1. Default: 1, and 0.1 for an event above 50 lines a second. */
+  /** Kept share of the sampled events, 0–1. Default: 1, 0.1 for an event above 50 lines a second, 0.01 above 500. */
   sampleRate?: number;
   /** Default standard output. Written synchronously: the last line before an exit survives. */
   destination?: LogDestination;

@@ -1,5 +1,8 @@
-const busyLinesPerSecond = 50;
-const busyRate = 0.1;
+/** Shares that are kept of an event which came more often than so many times within a second: the first that fits. */
+const busyRates = [
+  { above: 500, rate: 0.01 },
+  { above: 50, rate: 0.1 },
+];
 
 /** Decides which lines of the sampled events are written. */
 export interface Sampler {
@@ -7,24 +10,29 @@ export interface Sampler {
   rate(event: string): number;
 }
 
-/** A fixed rate when `sampleRate` is given; else 1, and 0.1 for an event that came more than 50 times within a second. */
+/** A fixed rate when `sampleRate` is given; else 1, 0.1 for an event that came more than 50 times within a second, and 0.01 above 500. */
 export function createSampler(sampleRate: number | undefined, now: () => number): Sampler {
   if (sampleRate !== undefined) return { rate: () => sampleRate };
-  const windows = new Map<string, { second: number; count: number; wasBusy: boolean }>();
+  const windows = new Map<string, { second: number; count: number; before: number }>();
   return {
     rate(event) {
       const second = Math.floor(now() / 1000);
       let window = windows.get(event);
-      if (!window) windows.set(event, (window = { second, count: 0, wasBusy: false }));
+      if (!window) windows.set(event, (window = { second, count: 0, before: 0 }));
       if (window.second !== second) {
-        window.wasBusy = window.second === second - 1 && window.count > busyLinesPerSecond;
+        window.before = window.second === second - 1 ? window.count : 0;
         window.second = second;
         window.count = 0;
       }
       window.count += 1;
-      return window.wasBusy || window.count > busyLinesPerSecond ? busyRate : 1;
+      return rateFor(Math.max(window.before, window.count));
     },
   };
+}
+
+function rateFor(perSecond: number): number {
+  for (const { above, rate } of busyRates) if (perSecond > above) return rate;
+  return 1;
 }
 
 /** Whether the journey `correlationId` is kept at `rate`: the same answer in every process, FNV-1a of the id. */

@@ -44,23 +44,8 @@ export function createProcess(
 }
 
 function contextOf({ meta }: Envelope): RunningContext {
-  const { correlation_id, causation_id, traceparent } = meta;
-  return new RunningContext({
-    correlationId: correlation_id,
-    ...(causation_id !== undefined && { causationId: causation_id }),
-    ...(traceparent !== undefined && { traceparent }),
-  });
-}
-
-/** An attempt whose handler has ended: with an outcome, or by throwing. */
-interface Handled {
-  readonly one: Attempt;
-  readonly outcome: JobOutcome | undefined;
-  readonly thrown: unknown;
-  /** The payload as it came, as far as it was read. */
-  readonly body?: unknown;
-  /** The effect and the verdict are committed already. */
-  readonly committed: boolean;
+  const { correlation_id: correlationId, causation_id: causationId, traceparent } = meta;
+  return new RunningContext({ correlationId, causationId, traceparent });
 }
 
 async function processDelivery(delivery: Delivery, handler: JobHandler): Promise<unknown> {
@@ -73,76 +58,82 @@ async function processDelivery(delivery: Delivery, handler: JobHandler): Promise
     if (typeof begun === 'string') return await refuseStart(begun, delivery);
     const startedAt = performance.now();
     const one = { ...delivery, begun, startedAt, recordMs: startedAt - fetchedAt };
-    return await conclude(await handleInLane(one, handler));
+    return await conclude(one, await handle(one, handler));
   } finally {
     deps.suspects.release(envelope.run);
   }
 }
 
-/** Handles the job as soon as the lane has a place: starts and ends are recorded outside of it. */
-async function handleInLane(one: Attempt, handler: JobHandler): Promise<Handled> {
-  const { lane, instruments, deps, job } = one;
+/** How a handler ended: with an outcome, or by throwing. */
+interface Handled {
+  readonly outcome: JobOutcome | undefined;
+  readonly thrown: unknown;
+  /** The payload as it came, as far as it was read. */
+  readonly body?: unknown;
+  /** The effect and the verdict are committed already. */
+  readonly committed: boolean;
+}
+
+/**
+ * Runs the handler as soon as the lane has a place: starts and ends are recorded outside of it.
+ * Never throws: what the handler throws is part of the result.
+ */
+async function handle(one: Attempt, handler: JobHandler): Promise<Handled> {
+  const { envelope, queue, lane, instruments, job: bull, deps } = one;
   const turn = lane.enter();
   if (turn) await turn;
-  try {
-    if (deps.deadlines.stopping) return stoppedBeforeItsTurn(one);
-    const startedAt = performance.now();
-    instruments.started(job.timestamp + (job.delay ?? 0));
-    const handled = await handle(one, handler);
-    const tookMs = performance.now() - startedAt;
-    instruments.ended(tookMs);
-    lane.learn(tookMs, one.recordMs);
-    return handled;
-  } finally {
-    lane.leave();
-  }
-}
-
-function stoppedBeforeItsTurn(one: Attempt): Handled {
-  return { one, outcome: undefined, thrown: new ShutdownAbort('the process is stopping'), committed: false };
-}
-
-/** Runs the handler. Never throws: what it throws is part of the result. */
-async function handle(one: Attempt, handler: JobHandler): Promise<Handled> {
-  const { envelope, queue, begun, deps, job: bull } = one;
-  const { db, failpoint, deadlines } = deps;
+  if (deps.deadlines.stopping) return leaveUnstarted(lane);
+  const startedAt = turn ? performance.now() : one.startedAt;
   let deadline: Deadline | undefined;
   let job: RunningJob | undefined;
   let { body } = envelope;
+  instruments.started(bull.timestamp + (bull.delay ?? 0));
   try {
     if (bull.name === probeKind) throw new ProbeDeath();
     const kind = queue.kinds[bull.name];
     if (!kind) throw new PermanentError(`queue ${queue.name} has no kind "${bull.name}"`);
-    if (envelope.ref) body = await readLargePayload(db, envelope.run, envelope.ref.sha256);
+    if (envelope.ref) body = await readLargePayload(deps.db, envelope.run, envelope.ref.sha256);
     const payload = checkPayload(body, kind.schema);
-    const pause = failpoint('worker.before_handler');
+    const pause = deps.failpoint('worker.before_handler');
     if (pause) await pause;
-    deadline = deadlines.open(kind.timeoutMs ?? defaultTimeoutMs);
-    job = new RunningJob({ queue: queue.name, kind: bull.name, payload, envelope, begun, deadline, db, failpoint });
+    deadline = deps.deadlines.open(kind.timeoutMs ?? defaultTimeoutMs);
+    job = new RunningJob(one, payload, deadline);
     const outcome = await deadline.within(handler(job));
-    return { one, outcome, thrown: undefined, body, committed: job.committed };
+    return { outcome, thrown: undefined, body, committed: job.committed };
   } catch (thrown) {
-    return { one, outcome: undefined, thrown, body, committed: job?.committed === true };
+    return { outcome: undefined, thrown, body, committed: job?.committed === true };
   } finally {
-    if (deadline) deadlines.close(deadline);
+    if (deadline) deps.deadlines.close(deadline);
+    leave(one, performance.now() - startedAt);
   }
 }
 
-/** Records how the attempt ended, and tells BullMQ. */
-async function conclude({ one, outcome, thrown, body, committed }: Handled): Promise<unknown> {
+function leaveUnstarted(lane: Lane): Handled {
+  lane.leave();
+  return { outcome: undefined, thrown: new ShutdownAbort('the process is stopping'), committed: false };
+}
+
+function leave({ instruments, lane, recordMs }: Attempt, tookMs: number): void {
+  instruments.ended(tookMs);
+  lane.learn(tookMs, recordMs);
+  lane.leave();
+}
+
+/** Records how the attempt ended, and tells BullMQ. Not `async`: it would be one more promise for each job. */
+function conclude(one: Attempt, { outcome, thrown, body, committed }: Handled): unknown {
   // What the handler said or threw after its commit cannot undo it.
   if (committed) return endDone(one);
-  const paths = pathsOfKind(one.queue, one.job.name);
-  if (outcome === undefined) return endFailed(one, describeFailure(thrown, body, paths));
-  switch (outcome.kind) {
-    case 'done':
-      return recordDone(one);
+  if (outcome?.kind === 'done') return recordDone(one);
+  const failed = (error: unknown) => describeFailure(error, body, pathsOfKind(one.queue, one.job.name));
+  switch (outcome?.kind) {
+    case undefined:
+      return endFailed(one, failed(thrown));
     case 'snooze':
       return endSnoozed(one, outcome);
     case 'retry':
-      return endFailed(one, describeFailure(outcome.error, body, paths));
+      return endFailed(one, failed(outcome.error));
     case 'bury':
-      return endFailed(one, { ...describeFailure(outcome.error, body, paths), class: 'permanent' });
+      return endFailed(one, { ...failed(outcome.error), class: 'permanent' });
   }
 }
 
