@@ -16,7 +16,7 @@ import { openAuthorizer, openPasswords } from './features/auth/index.ts';
 import { setLowBalance } from './features/billing/index.ts';
 import { openDistributionHandler, readSales } from './features/distribution/index.ts';
 import { type EmailHandlerDeps, type MailTransport, openEmailHandler, openTransport } from './features/email/index.ts';
-import { confirmToken, requeueApproved } from './features/leads/index.ts';
+import { confirmToken, eraseToken, requeueApproved } from './features/leads/index.ts';
 import { relyingPartyOf } from './features/second-factor/index.ts';
 import {
   activateProvider,
@@ -105,9 +105,10 @@ export function openApp(config: ReadyConfig, options: AppOptions) {
 }
 
 /** What stands in the links of mails: made when they are sent, and never stored. */
-function linkTokens(keys: Keys): Pick<EmailHandlerDeps, 'confirmToken' | 'userToken'> {
+function linkTokens(keys: Keys): Pick<EmailHandlerDeps, 'confirmToken' | 'eraseToken' | 'userToken'> {
   return {
     confirmToken: (leadId, nonce) => confirmToken(keys, { leadId, nonce }),
+    eraseToken: (leadId) => eraseToken(keys, leadId),
     userToken: (tokenId, purpose) => mailedToken(keys, tokenId, purpose),
   };
 }

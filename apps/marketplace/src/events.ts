@@ -74,6 +74,12 @@ export const events = {
     meaning: 'A suspended provider may buy again.',
     payload: ['provider_id', 'user_id'],
   },
+  'provider.closed': {
+    stream: 'identity',
+    aggregate: 'provider',
+    meaning: 'A suspended provider ended for good; its subscriptions are cancelled.',
+    payload: ['provider_id', 'user_id'],
+  },
   'lead.submitted': {
     stream: 'leads',
     aggregate: 'lead',
@@ -92,6 +98,12 @@ export const events = {
     stream: 'leads',
     aggregate: 'lead',
     meaning: 'Never confirmed in time, or offered often enough without a buyer.',
+    payload: lead,
+  },
+  'lead.erased': {
+    stream: 'leads',
+    aggregate: 'lead',
+    meaning: 'What told of its person was removed; if nobody had bought it, `lead.rejected` came before.',
     payload: lead,
   },
   'lead.distributed': {

@@ -8,6 +8,7 @@ import { z } from 'zod';
 import type { App } from './app.ts';
 import { resetPasswordPage, verifyEmailPage } from './account-pages.ts';
 import { confirmPage } from './confirm-page.ts';
+import { erasePage } from './erase-page.ts';
 import { accountRoutes } from './features/accounts/index.ts';
 import { authRoutes } from './features/auth/index.ts';
 import { billingRoutes, paymentWebhookRoute } from './features/billing/index.ts';
@@ -66,6 +67,7 @@ export async function buildHttp(
   });
   server.get('/', frontPage(app.version, pages));
   server.get('/confirm', confirmPage);
+  server.get('/erase', erasePage);
   server.get('/verify-email', verifyEmailPage);
   server.get('/reset-password', resetPasswordPage);
   await extend?.(server);

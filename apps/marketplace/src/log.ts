@@ -7,6 +7,7 @@ export const marketplaceLogEvents = [
   'lead_approved',
   'lead_rejected',
   'lead_expired',
+  'lead_erased',
   'lead_distributed',
   'lead_unsold',
   'assignment_created',

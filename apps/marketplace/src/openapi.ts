@@ -77,7 +77,7 @@ function refusalsOf({ schema, url, route }: Input, { access, idempotency }: Conf
     400: Boolean(body ?? params ?? querystring ?? headers) || idempotency !== undefined,
     401: !isOpen || headers !== undefined || url.endsWith('/login'),
     403: !isOpen,
-    404: params !== undefined || url.endsWith('/confirm'),
+    404: params !== undefined || /\/(confirm|erase)$/.test(url),
     409: route.method !== 'GET',
     422: idempotency !== undefined,
     429: true,

@@ -1,3 +1,4 @@
+export { eraseMails } from './erase-mails.ts';
 export { type EmailHandlerDeps, openEmailHandler } from './jobs.ts';
 export { type MailDraft, mailParts, queueMail, queueMails } from './queue-mail.ts';
 export { requeueMails } from './requeue-mails.ts';

@@ -10,7 +10,14 @@ export interface Letter {
   readonly subject: string;
   readonly paragraphs: readonly string[];
   /** The one thing to do. */
-  readonly link?: { readonly label: string; readonly url: string };
+  readonly link?: LetterLink;
+  /** What may be done besides, below the signature. */
+  readonly footnote?: LetterLink;
+}
+
+interface LetterLink {
+  readonly label: string;
+  readonly url: string;
 }
 
 export interface RenderedMail {
@@ -22,15 +29,19 @@ export interface RenderedMail {
 const signature = 'Find Me a Hot Lead';
 
 /** Both bodies of a letter. Every word of it is escaped in the HTML. Throws {@link UnwritableMail} for a subject of several lines. */
-export function renderLetter({ subject, paragraphs, link }: Letter): RenderedMail {
+export function renderLetter({ subject, paragraphs, link, footnote }: Letter): RenderedMail {
   // oxlint-disable-next-line eslint/no-control-regex -- a header must not be continued by what a variable holds
   if (/[\u0000-\u001f\u007f]/.test(subject))
     throw new UnwritableMail('the subject of a mail holds a control character');
-  const textParts = [...paragraphs, ...(link ? [`${link.label}:\n${link.url}`] : []), `-- \n${signature}`];
+  const textOf = (one?: LetterLink) => (one ? [`${one.label}:\n${one.url}`] : []);
+  const htmlOf = (one?: LetterLink) =>
+    one ? [`<p><a href="${escapeHtml(one.url)}">${escapeHtml(one.label)}</a></p>`] : [];
+  const textParts = [...paragraphs, ...textOf(link), `-- \n${signature}`, ...textOf(footnote)];
   const htmlParts = [
     ...paragraphs.map((paragraph) => `<p>${escapeHtml(paragraph)}</p>`),
-    ...(link ? [`<p><a href="${escapeHtml(link.url)}">${escapeHtml(link.label)}</a></p>`] : []),
+    ...htmlOf(link),
     `<p>${escapeHtml(signature)}</p>`,
+    ...htmlOf(footnote),
   ];
   return {
     subject,

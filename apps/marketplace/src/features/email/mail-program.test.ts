@@ -18,7 +18,12 @@ afterAll(async () => {
 describe('a mail, opened in a mail program', () => {
   it('shows its subject as written and leads where it should', async () => {
     const leadId = '0198c0de-0000-7000-8000-000000000001';
-    const context = { publicUrl: 'https://fmhl.example.com', confirmToken: () => 'abc_-123', userToken: () => '' };
+    const context = {
+      publicUrl: 'https://fmhl.example.com',
+      confirmToken: () => 'abc_-123',
+      eraseToken: () => 'e',
+      userToken: () => '',
+    };
     const niche_name = 'Dächer & Gärten, "schön" — für Zoë 🏠 '.repeat(3).trim();
     const rendered = renderMail('lead_confirm', { lead_id: leadId, nonce: 1, niche_name }, context);
     const sent = await transport.send({

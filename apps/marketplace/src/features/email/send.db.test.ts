@@ -76,6 +76,7 @@ function deps(overrides: Partial<Parameters<typeof openEmailHandler>[0]> = {}) {
     from,
     publicUrl: 'https://fmhl.example.com',
     confirmToken,
+    eraseToken: (leadId: string) => `e-${leadId}`,
     userToken: (tokenId: string) => `u-${tokenId}`,
     ...overrides,
   };

@@ -6,6 +6,8 @@ export interface MailContext {
   /** Origin of the links, without a slash at its end. */
   readonly publicUrl: string;
   readonly confirmToken: (leadId: string, nonce: number) => string;
+  /** The token by which a person has their data removed. */
+  readonly eraseToken: (leadId: string) => string;
   /** The token of a link that stands in `identity.user_token`. */
   readonly userToken: (tokenId: string, purpose: 'verify_email' | 'reset_password') => string;
 }
@@ -33,16 +35,17 @@ const label = z
   .regex(/^[^\u0000-\u001f\u007f]*$/, 'one line');
 
 const lead_confirm = template({
-  version: 1,
+  version: 2,
   urgent: true,
   variables: z.strictObject({ lead_id: z.uuid(), nonce: z.int().min(1), niche_name: label }),
-  write: ({ lead_id, nonce, niche_name }, { publicUrl, confirmToken }) => ({
+  write: ({ lead_id, nonce, niche_name }, { publicUrl, confirmToken, eraseToken }) => ({
     subject: `Please confirm your request: ${niche_name}`,
     paragraphs: [
       `You asked for offers for ${niche_name}. One click confirms that this address is yours; nobody gets your request before that.`,
       'The link is good for 24 hours. If you did not ask for anything, ignore this mail.',
     ],
     link: { label: 'Confirm my request', url: `${publicUrl}/confirm#token=${confirmToken(lead_id, nonce)}` },
+    footnote: { label: 'Remove my data, now or later', url: `${publicUrl}/erase#token=${eraseToken(lead_id)}` },
   }),
 });
 
@@ -207,6 +210,21 @@ const subscriptions_resumed = template({
   }),
 });
 
+const provider_suspended = template({
+  version: 1,
+  variables: z.strictObject({ closed: z.boolean() }),
+  write: ({ closed }, { publicUrl }) => ({
+    subject: closed ? 'Your provider account was closed' : 'Your provider account was suspended',
+    paragraphs: [
+      closed
+        ? 'Your provider account was closed, and its subscriptions were cancelled. What is left of your balance stays yours.'
+        : 'Your provider account was suspended. It buys no leads for now; your balance and your past leads stay yours.',
+      'If you think that is a mistake, answer to us.',
+    ],
+    link: { label: 'Open your account', url: `${publicUrl}/` },
+  }),
+});
+
 /** Every mail the marketplace sends. */
 export const templates = {
   lead_confirm,
@@ -221,6 +239,7 @@ export const templates = {
   low_balance,
   subscriptions_paused,
   subscriptions_resumed,
+  provider_suspended,
 } as const;
 
 export type TemplateName = keyof typeof templates;

@@ -5,9 +5,22 @@ import { actorOf, staff } from '../../access.ts';
 import { idParams } from '../../id-params.ts';
 import type { Log } from '../../log.ts';
 import type { ProductMetrics } from '../../metrics.ts';
-import { distribution, leadDetail, leadList, leadQuery, rejection, reviewed, sold } from './contract.ts';
+import { bulkRoute } from './bulk.ts';
+import {
+  distribution,
+  erasedByStaff,
+  erasureMemo,
+  leadDetail,
+  leadList,
+  leadQuery,
+  rejection,
+  reviewed,
+  sold,
+} from './contract.ts';
+import { eraseLead } from './erase.ts';
 import { listLeads, type ReadSales, readLeadDetail } from './reading.ts';
 import { approveLead, distributeLead, rejectLead } from './review.ts';
+import { sourceRoutes } from './source-routes.ts';
 
 export interface AdminLeadDeps {
   readonly db: Database;
@@ -22,6 +35,9 @@ export function adminLeadRoutes(app: FastifyInstance, deps: AdminLeadDeps): void
   approveRoute(app, deps);
   rejectRoute(app, deps);
   distributeRoute(app, deps);
+  eraseRoute(app, deps);
+  bulkRoute(app, deps);
+  sourceRoutes(app, deps);
 }
 
 function readingRoutes(app: FastifyInstance, { db, readSales }: AdminLeadDeps): void {
@@ -116,6 +132,27 @@ function distributeRoute(app: FastifyInstance, { db }: AdminLeadDeps): void {
         const input = { leadId: request.params.id, memo: request.body.memo, actor: actorOf(request) };
         const { status, changed, jobId } = await distributeLead(tx, input);
         return { status: 200, body: { status, changed, job_id: jobId } };
+      }),
+  });
+}
+
+function eraseRoute(app: FastifyInstance, deps: AdminLeadDeps): void {
+  app.withTypeProvider<ZodTypeProvider>().route({
+    method: 'POST',
+    url: '/admin/leads/:id/erase',
+    config: { access: staff('lead.review', 'fresh'), idempotency: 'accepted' },
+    schema: {
+      tags: ['leads'],
+      summary: 'Remove the personal data of a lead, as its person may; sales, money and consent stay',
+      params: idParams,
+      body: erasureMemo,
+      response: { 200: erasedByStaff },
+    },
+    handler: (request, reply) =>
+      write(deps.db, request, reply, async (tx) => {
+        const input = { leadId: request.params.id, memo: request.body.memo, actor: actorOf(request) };
+        const { id, erasedAt, changed } = await eraseLead(tx, input, deps);
+        return { status: 200, body: { id, erased_at: erasedAt.toISOString(), changed } };
       }),
   });
 }

@@ -64,6 +64,26 @@ export const distribution = z.strictObject({ memo: cleanText(10, 500) });
 export const reviewed = z.object({ status: leadStatus, changed: z.boolean() });
 export const sold = reviewed.extend({ job_id: z.string().nullable() });
 
+const reasonOf = { approve: 0, reject: 5, distribute: 10 } as const;
+export const bulkRequest = z
+  .strictObject({
+    action: z.enum(['approve', 'reject', 'distribute']),
+    ids: z.array(z.uuid()).min(1).max(50),
+    reason: cleanText(5, 500).optional().describe('Required to reject (5 characters) and to distribute (10).'),
+  })
+  .refine(({ action, reason = '' }) => reason.length >= reasonOf[action], {
+    path: ['reason'],
+    error: 'is required: 5 characters or more to reject, 10 to distribute',
+  });
+export const bulkResults = z.object({
+  results: z.array(z.object({ id: z.uuid(), ok: z.boolean(), code: z.string().optional() })),
+});
+
+export const erasure = z.strictObject({ token: z.string().min(1).max(200) });
+export const erasureMemo = z.strictObject({ memo: cleanText(10, 500) });
+export const erased = z.object({ id: z.uuid(), erased_at: z.iso.datetime() });
+export const erasedByStaff = erased.extend({ changed: z.boolean() });
+
 export const leadQuery = pageQuery.extend({
   status: leadStatus.optional(),
   niche: cleanLine(1, 64).optional(),
@@ -114,6 +134,7 @@ export const leadDetail = leadItem.omit({ email_masked: true }).extend({
   utm: z.record(z.string(), z.string()).nullable(),
   ip: z.string().nullable(),
   correlation_id: z.string(),
+  erased_at: moment.nullable(),
   approved_by: z.string().nullable(),
   approved_at: moment.nullable(),
   rejected_by: z.string().nullable(),
@@ -124,6 +145,10 @@ export const leadDetail = leadItem.omit({ email_masked: true }).extend({
   distributed_at: moment.nullable(),
   unsold_tries: z.int(),
   next_try_at: moment.nullable(),
+  sale_verdict: z.enum(['in_time', 'late']).nullable(),
+  bad_by: z.string().nullable(),
+  bad_at: moment.nullable(),
+  bad_memo: z.string().nullable(),
   version: z.int(),
   consent: z
     .object({

@@ -1,6 +1,7 @@
 export { adminLeadRoutes } from './admin-routes.ts';
 export { confirmLead, expireUnconfirmed } from './confirm.ts';
 export { confirmToken } from './confirm-token.ts';
+export { eraseToken } from './erase-token.ts';
 export { contextUnder, underLead } from './correlation.ts';
 export { openIntake } from './intake.ts';
 export { openNicheDirectory } from './niche-directory.ts';

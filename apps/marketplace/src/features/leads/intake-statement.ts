@@ -43,7 +43,7 @@ export const confirmWithin = sql`interval '24 hours'`;
 
 /**
  * Stores leads with their consents, their confirmation mails and the mails' jobs, and their events: one statement, so one commit.
- * Answers those it stored: not the ones whose idempotency key their niche knows. Give them in the order of their keys, as every
+ * Answers those it stored: not the ones whose idempotency key their niche knows, nor those of a blocked source. Give them in the order of their keys, as every
  * statement must meet the keys of another in the same order.
  */
 export async function insertLeads(db: Queryable, leads: readonly NewLead[]): Promise<StoredLead[]> {
@@ -123,6 +123,10 @@ const isOneOfMany = sql`
    (select created_at from lead where ip = d.ip order by created_at desc offset greatest(3 - d.same_ip_before, 0) limit 1)
      > now() - interval '1 hour')`;
 
+/** A subselect rather than NOT EXISTS, which may become a join that changes the order of the leads. */
+const isTakenIn = sql`
+  (select true from lead_source b where b.source = d.source and b.blocked_at is not null limit 1) is null`;
+
 const leadInsert = sql`
   insert into lead (id, niche_id, name, email, email_norm, phone_e164, area_codes, form, source, campaign, utm, ip, is_test,
                     duplicate_of, risk_flags, idempotency_key, request_sha256, correlation_id, confirm_expires_at)
@@ -134,6 +138,7 @@ const leadInsert = sql`
            case when ${isOneOfMany} then 'ip_many' end], null),
          d.idempotency_key, d.request_sha256, d.correlation_id, clock_timestamp() + ${confirmWithin}
   from draft d left join lateral (${earlierLead}) earlier on true
+  where ${isTakenIn}
   on conflict (niche_id, idempotency_key) where idempotency_key is not null do nothing
   returning id, duplicate_of`;
 

@@ -3,7 +3,7 @@ import { insertLeads, type NewLead, type StoredLead } from './intake-statement.t
 
 /** Where submitted leads are stored. */
 export interface Intake {
-  /** Resolves once the lead is committed; undefined when its niche knows the idempotency key. */
+  /** Resolves once the lead is committed; undefined when its niche knows the idempotency key, or its source is blocked. */
   store(lead: NewLead): Promise<StoredLead | undefined>;
 }
 

@@ -6,6 +6,7 @@ type LeadEventType =
   | 'lead.approved'
   | 'lead.rejected'
   | 'lead.expired'
+  | 'lead.erased'
   | 'lead.distributed'
   | 'lead.unsold';
 

@@ -6,7 +6,8 @@ import type { Keys } from '../../keys.ts';
 import type { Log } from '../../log.ts';
 import type { ProductMetrics } from '../../metrics.ts';
 import { confirmLead, resendConfirmation } from './confirm.ts';
-import { confirmation, confirmed, leadAccepted, leadSubmission, mailSentAgain } from './contract.ts';
+import { confirmation, confirmed, erased, erasure, leadAccepted, leadSubmission, mailSentAgain } from './contract.ts';
+import { eraseByToken } from './erase.ts';
 import { openIntake } from './intake.ts';
 import { openNicheDirectory } from './niche-directory.ts';
 import { submitLead } from './submit.ts';
@@ -21,9 +22,10 @@ export interface PublicLeadDeps {
 
 const largestLeadBytes = 64 * 1024;
 
-/** The consumer's side: submit a lead, confirm it, ask for the link again. */
+/** The consumer's side: submit a lead, confirm it, ask for the link again, have it erased. */
 export function publicLeadRoutes(app: FastifyInstance, deps: PublicLeadDeps): void {
   submissionRoute(app, deps);
+  erasureRoute(app, deps);
   const routes = app.withTypeProvider<ZodTypeProvider>();
   routes.route({
     method: 'POST',
@@ -55,6 +57,25 @@ export function publicLeadRoutes(app: FastifyInstance, deps: PublicLeadDeps): vo
     handler: async (request, reply) => {
       await deps.db.transaction((tx) => resendConfirmation(tx, request.params.id));
       return reply.code(202).send({ ok: true });
+    },
+  });
+}
+
+function erasureRoute(app: FastifyInstance, deps: PublicLeadDeps): void {
+  app.withTypeProvider<ZodTypeProvider>().route({
+    method: 'POST',
+    url: '/leads/erase',
+    config: { access: 'public' },
+    bodyLimit: largestLeadBytes,
+    schema: {
+      tags: ['leads'],
+      summary: 'Remove the personal data of a lead by the token of its mails; again: the same answer',
+      body: erasure,
+      response: { 200: erased },
+    },
+    handler: async (request) => {
+      const { id, erasedAt } = await deps.db.transaction((tx) => eraseByToken(tx, request.body.token, deps));
+      return { id, erased_at: erasedAt.toISOString() };
     },
   });
 }

@@ -58,7 +58,7 @@ export async function listLeads(db: Queryable, query: LeadQuery): Promise<z.infe
   });
 }
 
-/** Reads one row more than the page has. Each list follows an index: of its state, of its source, of flagged leads, or of all. */
+/** Reads one row more than the page has. Each list follows an index: of its state, its source or its niche, of flagged leads, or of all. */
 export function pageQuery(query: LeadQuery): Sql {
   const { limit, cursor, status } = query;
   const oldestFirst = status === 'pending_confirmation' || status === 'pending_approval';
@@ -74,7 +74,7 @@ export function pageQuery(query: LeadQuery): Sql {
 function filters({ status, niche, source, flag, age }: LeadQuery): Sql[] {
   return [
     status === undefined ? undefined : sql`l.status = ${status}`,
-    niche === undefined ? undefined : sql`n.slug = ${niche}`,
+    niche === undefined ? undefined : sql`l.niche_id = (select id from v_niche where slug = ${niche})`,
     source === undefined ? undefined : sql`l.source = ${source}`,
     flag === undefined ? undefined : sql`l.risk_flags <> '{}' and ${flag} = any(l.risk_flags)`,
     age === undefined ? undefined : sql`l.created_at <= now() - ${age}::int * interval '1 second'`,
@@ -130,6 +130,11 @@ interface DetailRow extends ItemRow {
   distributed_at: Date | null;
   unsold_tries: number;
   next_try_at: Date | null;
+  sale_verdict: 'in_time' | 'late' | null;
+  erased_at: Date | null;
+  bad_by: string | null;
+  bad_at: Date | null;
+  bad_memo: string | null;
   version: number;
 }
 
@@ -138,7 +143,7 @@ export async function readLeadDetail(db: Queryable, leadId: string, readSales: R
   const { rows } = await db.query<DetailRow>(sql`
     select ${itemColumns}, l.name, l.phone_e164 as phone, l.area_codes, l.form, l.utm, host(l.ip) as ip, l.correlation_id,
            l.approved_by, l.approved_at, l.rejected_by, l.rejected_at, l.reject_reason, l.sale_no, l.start_ord, l.distributed_at,
-           l.unsold_tries, l.next_try_at, l.version
+           l.unsold_tries, l.next_try_at, l.sale_verdict, l.erased_at, l.bad_by, l.bad_at, l.bad_memo, l.version
     from lead l join v_niche n on n.id = l.niche_id where l.id = ${leadId}`);
   const row = rows[0];
   if (!row) throw refuse('not_found');
@@ -159,9 +164,9 @@ export async function readLeadDetail(db: Queryable, leadId: string, readSales: R
 
 function viewDetail(row: DetailRow) {
   const { name, email, phone, area_codes, form, utm, ip, correlation_id, version } = row;
-  const { approved_by, rejected_by, reject_reason, sale_no, start_ord, unsold_tries } = row;
+  const { approved_by, rejected_by, reject_reason, sale_no, start_ord, unsold_tries, sale_verdict } = row;
   const person = { name, email, phone, area_codes, form, utm, ip, correlation_id, version };
-  const life = { approved_by, rejected_by, reject_reason, sale_no, start_ord, unsold_tries };
+  const life = { approved_by, rejected_by, reject_reason, sale_no, start_ord, unsold_tries, sale_verdict };
   return {
     ...viewItem(row),
     ...person,
@@ -170,6 +175,10 @@ function viewDetail(row: DetailRow) {
     rejected_at: iso(row.rejected_at),
     distributed_at: iso(row.distributed_at),
     next_try_at: iso(row.next_try_at),
+    erased_at: iso(row.erased_at),
+    bad_by: row.bad_by,
+    bad_at: iso(row.bad_at),
+    bad_memo: row.bad_memo,
   };
 }
 

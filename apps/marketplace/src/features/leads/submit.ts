@@ -10,6 +10,7 @@ import type { LeadAccepted, LeadSubmission } from './contract.ts';
 import type { Intake } from './intake.ts';
 import type { NewLead } from './intake-statement.ts';
 import type { IntakeNiche, NicheDirectory } from './niche-directory.ts';
+import { isBlocked } from './sources.ts';
 
 export interface SubmitDeps {
   /** A transaction does too: then the lead stands with its commit. */
@@ -33,7 +34,7 @@ export interface SubmitInput {
 
 /**
  * Takes in a lead: in one commit with all that follows from it. A repeat under the same key gets the first answer with `replayed`.
- * Refuses `validation_failed` (saying what would be valid), `consent_outdated`, `idempotency_key_reused`.
+ * Refuses `validation_failed` (saying what would be valid), `consent_outdated`, `idempotency_key_reused`, `source_blocked`.
  */
 export async function submitLead(
   input: SubmitInput,
@@ -55,6 +56,7 @@ export async function submitLead(
   if (!stored) {
     const first = claim && (await readFirst(deps.db, claim));
     if (first) return first;
+    if (lead.source !== null && (await isBlocked(deps.db, lead.source))) throw refuse('source_blocked');
     throw new Error('a lead was neither stored nor found');
   }
   deps.db.wake('jobs');
