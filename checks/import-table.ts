@@ -44,6 +44,7 @@ export const features: Slices = {
     billing: ['subscriptions', 'email'],
     distribution: ['leads', 'subscriptions', 'billing', 'email'],
     inbox: ['leads', 'distribution', 'billing', 'email'],
+    'bad-leads': ['leads', 'distribution', 'billing', 'subscriptions', 'email'],
   },
   forTests: 'testing',
 };

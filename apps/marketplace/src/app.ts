@@ -79,6 +79,7 @@ export function openApp(config: ReadyConfig, options: AppOptions) {
     billingDeps: { ...deps, depositMode: config.depositMode, webhookSecrets: webhookSecrets(config, keys) },
     distributionRouteDeps: { db },
     inboxDeps: deps,
+    badLeadDeps: deps,
     /** Who works on which queue. report_export and scheduler have no jobs yet. Links in mails begin with `publicUrl`. */
     handlers({ publicUrl = config.publicUrl }: { publicUrl?: string } = {}): Handlers {
       transport ??= openTransport(config.smtpUrl);

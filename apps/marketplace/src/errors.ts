@@ -28,6 +28,13 @@ export const errors = {
   filter_invalid: { status: 400, meaning: 'A filter rule is wrong; `details.at` is its path.' },
   invalid_state: { status: 409, meaning: 'Not possible in the present state, which `details.status` names.' },
   expired: { status: 410, meaning: 'The link or file has expired.' },
+  already_resolved: {
+    status: 409,
+    meaning:
+      'It is decided: `details` says by whom a dead letter was closed (restore it first), or what became of a report.',
+  },
+  already_refunded: { status: 409, meaning: 'The price of the assignment has come back before.' },
+  report_window_closed: { status: 409, meaning: 'Bad leads are reported sooner; `details.closed_at` says until when.' },
   already_decided: { status: 409, meaning: 'The opposite was decided before.' },
   insufficient_balance: { status: 409, meaning: 'The balance does not cover the amount.' },
   amount_mismatch: { status: 409, meaning: 'The amount differs from that of the payment, which stays as it was.' },

@@ -130,6 +130,24 @@ export const events = {
     meaning: 'A provider accepted or declined what they bought; no money moves.',
     payload: ['assignment_id', 'decision'],
   },
+  'bad_lead.reported': {
+    stream: 'leads',
+    aggregate: 'bad_lead_report',
+    meaning: 'A provider says that a lead they bought is bad; no money moves yet.',
+    payload: ['assignment_id', 'reason'],
+  },
+  'bad_lead.decided': {
+    stream: 'leads',
+    aggregate: 'bad_lead_report',
+    meaning: 'An assignment was refunded, whether or not it was reported, or its report turned down.',
+    payload: ['assignment_id', 'outcome'],
+  },
+  'lead.marked_bad': {
+    stream: 'leads',
+    aggregate: 'lead',
+    meaning: 'A sold lead was bad for all its buyers; who was not refunded before, is now.',
+    payload: [...lead, 'refunds', 'refund_cents'],
+  },
   'subscription.paused': {
     stream: 'leads',
     aggregate: 'subscription_turn',
@@ -148,6 +166,12 @@ export const events = {
     stream: 'billing',
     aggregate: 'account',
     meaning: 'An assignment was paid.',
+    payload: [...entry, 'assignment_id'],
+  },
+  'balance.refunded': {
+    stream: 'billing',
+    aggregate: 'account',
+    meaning: 'The price of an assignment came back.',
     payload: [...entry, 'assignment_id'],
   },
   'balance.adjusted': {

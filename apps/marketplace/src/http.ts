@@ -11,6 +11,7 @@ import { confirmPage } from './confirm-page.ts';
 import { erasePage } from './erase-page.ts';
 import { accountRoutes } from './features/accounts/index.ts';
 import { authRoutes } from './features/auth/index.ts';
+import { badLeadRoutes } from './features/bad-leads/index.ts';
 import { billingRoutes, paymentWebhookRoute } from './features/billing/index.ts';
 import { distributionRoutes } from './features/distribution/index.ts';
 import { inboxRoutes } from './features/inbox/index.ts';
@@ -94,6 +95,7 @@ function api(app: App) {
     paymentWebhookRoute(server, app.billingDeps);
     distributionRoutes(server, app.distributionRouteDeps);
     inboxRoutes(server, app.inboxDeps);
+    badLeadRoutes(server, app.badLeadDeps);
   };
 }
 

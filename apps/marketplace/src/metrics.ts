@@ -18,6 +18,8 @@ export type BillingOperation = (typeof billingOperations)[number];
 export interface ProductMetrics {
   leadsSubmitted: Count;
   leadsApproved: Count;
+  badLeadsReported: Count;
+  refundsApproved: Count;
   assignmentsCreated: Count;
   assignmentsSkippedInsufficientBalance: Count;
   distributionDurationMs: Observe;
@@ -46,6 +48,8 @@ export const catalogue = {
   ...defineMetrics('fmhl_', {
     leads_submitted_total: flow('counter', 'Leads stored, test leads apart', 'leads', 'api, after commit'),
     leads_approved_total: flow('counter', 'Leads approved', 'leads', 'api, after commit'),
+    bad_leads_reported_total: flow('counter', 'Reports of bad leads by their buyers', 'reports', 'api, after commit'),
+    refunds_approved_total: flow('counter', 'Assignments refunded', 'refunds', 'api, after commit'),
     assignments_created_total: flow('counter', 'Leads sold to a provider', 'assignments', 'worker, after commit'),
     assignments_skipped_insufficient_balance_total: flow(
       'counter',
@@ -127,6 +131,8 @@ export function bindProductMetrics(metrics: AppMetrics): ProductMetrics {
   return {
     leadsSubmitted: metrics.counter('leads_submitted_total'),
     leadsApproved: metrics.counter('leads_approved_total'),
+    badLeadsReported: metrics.counter('bad_leads_reported_total'),
+    refundsApproved: metrics.counter('refunds_approved_total'),
     assignmentsCreated: metrics.counter('assignments_created_total'),
     assignmentsSkippedInsufficientBalance: metrics.counter('assignments_skipped_insufficient_balance_total'),
     distributionDurationMs: metrics.histogram('distribution_duration_ms'),

@@ -58,6 +58,8 @@ const approved: Readonly<Record<string, readonly string[]>> = {
     'GET /provider/inbox/:id',
     'POST /provider/inbox/:id/accept',
     'POST /provider/inbox/:id/decline',
+    'POST /provider/inbox/:id/report',
+    'GET /provider/reports/bad-leads',
   ],
   'lead.read': [
     'GET /admin/leads',
@@ -79,7 +81,15 @@ const approved: Readonly<Record<string, readonly string[]>> = {
   'catalogue.write': ['POST /admin/niches', 'PATCH /admin/niches/:id', 'POST /admin/levels', 'PATCH /admin/levels/:id'],
   'provider.read': ['GET /admin/providers', 'GET /admin/providers/:id'],
   'provider.write': ['POST /admin/providers ‡', 'POST /admin/providers/:id/subscriptions'],
-  'money.write': ['POST /admin/providers/:id/adjustments †‡'],
+  'money.read': ['GET /admin/bad-leads'],
+  'money.write': [
+    'POST /admin/bad-leads/:assignment_id/approve †',
+    'POST /admin/bad-leads/:assignment_id/reject †',
+    'POST /admin/bad-leads/bulk †‡',
+    'POST /admin/assignments/:id/refund †‡',
+    'POST /admin/leads/mark-bad †‡',
+    'POST /admin/providers/:id/adjustments †‡',
+  ],
   'user.write': [
     'GET /admin/users',
     'POST /admin/users †',

@@ -97,6 +97,8 @@ function countMetrics(): CountedMetrics {
     counts,
     leadsSubmitted: count('leadsSubmitted'),
     leadsApproved: count('leadsApproved'),
+    badLeadsReported: count('badLeadsReported'),
+    refundsApproved: count('refundsApproved'),
     assignmentsCreated: count('assignmentsCreated'),
     assignmentsSkippedInsufficientBalance: count('assignmentsSkippedInsufficientBalance'),
     distributionDurationMs: observe('distributionDurationMs'),

@@ -2,5 +2,6 @@ export { distributeLead, type Distribution, type DistributionDeps } from './dist
 export { probes } from './invariants.ts';
 export { openDistributionHandler } from './jobs.ts';
 export { queueMissingMails } from './missing-mails.ts';
+export { refundMark } from './refund-mark.ts';
 export { distributionRoutes } from './routes.ts';
 export { readSales } from './runs.ts';

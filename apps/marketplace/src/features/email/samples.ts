@@ -16,5 +16,7 @@ export const samples: { readonly [Name in TemplateName]: VariablesOf<Name> } = {
   low_balance: { balance_cents: 1250, threshold_cents: 5000 },
   subscriptions_paused: { count: 1 },
   subscriptions_resumed: { count: 3 },
+  bad_lead_decided: { assignment_id: id, outcome: 'approved', amount_cents: 2800, balance_after_cents: 123_456 },
+  lead_refunded: { assignment_id: id, amount_cents: 2800, balance_after_cents: 123_456 },
   provider_suspended: { closed: false },
 };

@@ -225,6 +225,44 @@ const provider_suspended = template({
   }),
 });
 
+const bad_lead_decided = template({
+  version: 1,
+  variables: z.strictObject({
+    assignment_id: z.uuid(),
+    outcome: z.enum(['approved', 'rejected']),
+    amount_cents: z.int().min(0),
+    balance_after_cents: z.int().min(0).nullable(),
+  }),
+  write: ({ assignment_id, outcome, amount_cents, balance_after_cents }, { publicUrl }) => ({
+    subject: outcome === 'approved' ? `Lead refunded: ${dollars(amount_cents)}` : 'Your report of a bad lead',
+    paragraphs:
+      outcome === 'approved'
+        ? [
+            'We looked at the bad lead you reported, and you are right.',
+            `We credited ${dollars(amount_cents)} to your balance, which is now ${dollars(balance_after_cents ?? 0)}.`,
+          ]
+        : ['We looked at the bad lead you reported, and found nothing that we refund: the charge stands.'],
+    link: { label: 'Open the lead', url: `${publicUrl}/inbox/${assignment_id}` },
+  }),
+});
+
+const lead_refunded = template({
+  version: 1,
+  variables: z.strictObject({
+    assignment_id: z.uuid(),
+    amount_cents: z.int().min(1),
+    balance_after_cents: z.int().min(0),
+  }),
+  write: ({ assignment_id, amount_cents, balance_after_cents }, { publicUrl }) => ({
+    subject: `Lead refunded: ${dollars(amount_cents)}`,
+    paragraphs: [
+      'A lead you bought did not hold what it promised. You need not do anything.',
+      `We credited ${dollars(amount_cents)} to your balance, which is now ${dollars(balance_after_cents)}.`,
+    ],
+    link: { label: 'Open the lead', url: `${publicUrl}/inbox/${assignment_id}` },
+  }),
+});
+
 /** Every mail the marketplace sends. */
 export const templates = {
   lead_confirm,
@@ -239,6 +277,8 @@ export const templates = {
   low_balance,
   subscriptions_paused,
   subscriptions_resumed,
+  bad_lead_decided,
+  lead_refunded,
   provider_suspended,
 } as const;
 

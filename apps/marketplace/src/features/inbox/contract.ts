@@ -34,12 +34,22 @@ export const inboxItem = z.object({
   area_codes: z.array(z.string()),
   viewed_at: z.iso.datetime().nullable(),
   decided_at: z.iso.datetime().nullable(),
+  /** The own report of it as a bad lead, and what became of that. */
+  report: z
+    .object({
+      status: z.enum(['pending', 'approved', 'rejected']),
+      reason: z.string(),
+      reported_at: z.iso.datetime(),
+    })
+    .nullable(),
 });
 export type InboxItem = z.infer<typeof inboxItem>;
 
 export const inboxDetail = inboxItem.extend({
   form: z.record(z.string(), z.unknown()),
   submitted_at: z.iso.datetime(),
+  /** Until when it can be reported. */
+  report_until: z.iso.datetime(),
   erased_at: z.iso.datetime().nullable(),
   decline_reason: z.string().nullable(),
 });

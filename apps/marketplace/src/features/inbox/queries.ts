@@ -20,24 +20,30 @@ export interface ItemRow {
   viewed_at: Date | null;
   decision: 'accepted' | 'declined' | null;
   decided_at: Date | null;
+  report_status: 'pending' | 'approved' | 'rejected' | null;
+  report_reason: string | null;
+  reported_at: Date | null;
 }
 
 export interface DetailRow extends ItemRow {
   form: Record<string, unknown>;
   submitted_at: Date;
+  report_until: Date;
   erased_at: Date | null;
   decline_reason: string | null;
 }
 
 const item = sql`
   a.id, a.lead_id, n.slug as niche_slug, n.name as niche_name, l.id as level_id, l.name as level_name, a.price_cents,
-  a.assigned_at, a.assigned_at::text as position, a.refunded_at, p.name, p.email, p.phone_e164 as phone, p.area_codes`;
+  a.assigned_at, a.assigned_at::text as position, a.refunded_at, p.name, p.email, p.phone_e164 as phone, p.area_codes,
+  r.status as report_status, r.reason as report_reason, r.reported_at`;
 
 const bought = sql`
   v_assignment a
   join v_level l on l.id = a.level_id
   join v_niche n on n.id = l.niche_id
-  join v_lead_person p on p.lead_id = a.lead_id`;
+  join v_lead_person p on p.lead_id = a.lead_id
+  left join v_bad_lead_report r on r.assignment_id = a.id`;
 
 /** Leads the provider bought, newest first, behind `after` (a moment and an id). */
 export async function listBought(
@@ -88,7 +94,8 @@ export async function openBought(
           set viewed_at = excluded.viewed_at, version = inbox_mark.version + 1, updated_at = clock_timestamp()
           where inbox_mark.viewed_at is null
           returning assignment_id, viewed_at)
-        select ${item}, p.form, p.created_at as submitted_at, p.erased_at, coalesce(m.viewed_at, seen.viewed_at) as viewed_at,
+        select ${item}, p.form, p.created_at as submitted_at, p.erased_at,
+               a.assigned_at + make_interval(days => n.report_window_days) as report_until, coalesce(m.viewed_at, seen.viewed_at) as viewed_at,
                m.decision, m.decided_at, m.decline_reason
         from own join ${bought} on a.id = own.id
         left join seen on seen.assignment_id = a.id

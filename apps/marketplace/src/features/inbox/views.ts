@@ -17,7 +17,13 @@ export function viewItem(row: ItemRow): InboxItem {
     area_codes: row.area_codes,
     viewed_at: row.viewed_at?.toISOString() ?? null,
     decided_at: row.decided_at?.toISOString() ?? null,
+    report: viewReport(row),
   };
+}
+
+/** A refund that nobody asked for is no report. */
+function viewReport({ report_status: status, report_reason: reason, reported_at }: ItemRow): InboxItem['report'] {
+  return status && reason && reported_at ? { status, reason, reported_at: reported_at.toISOString() } : null;
 }
 
 export function viewDetail(row: DetailRow): InboxDetail {
@@ -25,6 +31,7 @@ export function viewDetail(row: DetailRow): InboxDetail {
     ...viewItem(row),
     form: row.form,
     submitted_at: row.submitted_at.toISOString(),
+    report_until: row.report_until.toISOString(),
     erased_at: row.erased_at?.toISOString() ?? null,
     decline_reason: row.decline_reason,
   };

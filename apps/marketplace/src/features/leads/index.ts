@@ -4,6 +4,8 @@ export { confirmToken } from './confirm-token.ts';
 export { eraseToken } from './erase-token.ts';
 export { contextUnder, underLead } from './correlation.ts';
 export { openIntake } from './intake.ts';
+export { leadEvent } from './lead-events.ts';
+export { type BadLead, endAsBad } from './mark-bad.ts';
 export { openNicheDirectory } from './niche-directory.ts';
 export { publicLeadRoutes } from './public-routes.ts';
 export { requeueApproved, requeueStuck, stampLateSales } from './requeue.ts';

@@ -8,7 +8,8 @@ type LeadEventType =
   | 'lead.expired'
   | 'lead.erased'
   | 'lead.distributed'
-  | 'lead.unsold';
+  | 'lead.unsold'
+  | 'lead.marked_bad';
 
 /** An event of a lead. `version` is the row's after the change. */
 export function leadEvent(

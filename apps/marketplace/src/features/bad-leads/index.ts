@@ -1,0 +1,20 @@
+import type { FastifyInstance } from 'fastify';
+import { type AdminBadLeadDeps, adminBadLeadRoutes } from './admin-routes.ts';
+import { markBadRoute } from './mark-bad-route.ts';
+import { type ProviderReportDeps, providerReportRoutes } from './provider-routes.ts';
+
+export { approveReport, refundAssignment, rejectReport } from './decide.ts';
+export { probes } from './invariants.ts';
+export { markLeadBad, markLeadsBad, planMarkBad } from './mark-bad.ts';
+export { readReportCounts } from './reading.ts';
+export { reportBadLead } from './report.ts';
+export { historyOf, noReports } from './reporter-flags.ts';
+
+export type BadLeadRouteDeps = AdminBadLeadDeps & ProviderReportDeps;
+
+/** Every route of bad leads and refunds. */
+export function badLeadRoutes(app: FastifyInstance, deps: BadLeadRouteDeps): void {
+  providerReportRoutes(app, deps);
+  adminBadLeadRoutes(app, deps);
+  markBadRoute(app, deps);
+}

@@ -1,0 +1,39 @@
+import { writeInSteps } from '@fmhl/ops';
+import type { FastifyInstance } from 'fastify';
+import type { ZodTypeProvider } from 'fastify-type-provider-zod';
+import { actorOf, staff } from '../../access.ts';
+import type { AdminBadLeadDeps } from './admin-routes.ts';
+import { type MarkBadRequest, markBadRequest, markBadResponse } from './contract.ts';
+import { markLeadsBad, planMarkBad, type Selection } from './mark-bad.ts';
+
+/** Marks leads bad for all their buyers, after a look at what that refunds. */
+export function markBadRoute(app: FastifyInstance, deps: AdminBadLeadDeps): void {
+  app.withTypeProvider<ZodTypeProvider>().route({
+    method: 'POST',
+    url: '/admin/leads/mark-bad',
+    config: { access: staff('money.write', 'fresh'), idempotency: 'required' },
+    schema: {
+      tags: ['bad leads'],
+      summary: 'Mark sold leads bad for all and refund their buyers, or see what that would refund',
+      body: markBadRequest,
+      response: { 200: markBadResponse },
+    },
+    handler: async (request, reply) => {
+      const { memo, dry_run, expected } = request.body;
+      const selection = selectionOf(request.body);
+      if (dry_run || !expected) {
+        const { plan, hasMore } = await planMarkBad(deps.db, selection);
+        return { ...plan, dry_run: true, has_more: hasMore, results: [] };
+      }
+      return writeInSteps(deps.db, request, reply, async () => {
+        const input = { selection, memo, expected, actor: actorOf(request) };
+        const { done, hasMore, results } = await markLeadsBad(deps.db, input, deps);
+        return { status: 200, body: { ...done, dry_run: false, has_more: hasMore, results: [...results] } };
+      });
+    },
+  });
+}
+
+function selectionOf({ ids, source }: MarkBadRequest): Selection {
+  return source === undefined ? { ids: ids ?? [] } : { source };
+}
