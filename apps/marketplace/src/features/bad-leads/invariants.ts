@@ -3,8 +3,9 @@ import type { Invariant } from '@fmhl/ops';
 /** What must always be true of refunds and reports: read-only queries that answer the rows which break it. */
 export const probes: readonly Invariant[] = [
   {
-    // At most one refund per assignment, of what was charged, to who was charged; and marked on the assignment, exactly then.
     name: 'I4',
+    title: 'An assignment is refunded at most once, what was charged, to who was charged; and is marked so exactly then.',
+    enforcedBy: 'ledger_entry_refund (assignment_id); refunded_at is set once, in the statement that credits',
     sql: `
       select coalesce(a.id, r.assignment_id) as assignment_id, r.id as entry_id
       from v_assignment a
@@ -16,8 +17,9 @@ export const probes: readonly Invariant[] = [
       select assignment_id, null from v_ledger_entry where kind = 'lead_refund' group by assignment_id having count(*) > 1`,
   },
   {
-    // What is refunded was approved, by whatever way, and what was approved is refunded; a report is of its buyer.
     name: 'bad_lead_reports',
+    title: 'What is refunded was approved, in whatever way, and what was approved is refunded; a report is of its buyer.',
+    enforcedBy: 'one transaction for approval and refund, the row of the report locked first',
     sql: `
       select coalesce(a.id, r.assignment_id) as assignment_id
       from v_assignment a
@@ -27,8 +29,9 @@ export const probes: readonly Invariant[] = [
          or r.provider_id <> a.provider_id`,
   },
   {
-    // A lead is bad for all its buyers or for none.
     name: 'bad_leads',
+    title: 'A lead is bad for all its buyers, who are refunded, or for none.',
+    enforcedBy: 'one transaction for the lead and all its refunds, the row of the lead locked first',
     sql: `
       select l.id as lead_id, a.id as assignment_id
       from v_lead l left join v_assignment a on a.lead_id = l.id
