@@ -13,7 +13,7 @@ import { noAnchor } from './audit-anchor.ts';
 import type { Config } from './config.ts';
 import { authorizeToken, mailedToken, mailVerification } from './features/accounts/index.ts';
 import { openAuthorizer, openPasswords } from './features/auth/index.ts';
-import { setLowBalance } from './features/billing/index.ts';
+import { setLowBalance, watchMoney } from './features/billing/index.ts';
 import { openDistributionHandler, readSales } from './features/distribution/index.ts';
 import { type EmailHandlerDeps, type MailTransport, openEmailHandler, openTransport } from './features/email/index.ts';
 import { confirmToken, eraseToken, requeueApproved } from './features/leads/index.ts';
@@ -58,6 +58,8 @@ export function openApp(config: ReadyConfig, options: AppOptions) {
   const auditKeys = config.tokenKey ? keys.derive(auditPurpose) : [];
   const ops = openPlane(config, telemetry, { db, authorize, role, auditKeys });
   const deps = { db, log, metrics: bindProductMetrics(metrics), now };
+  // The relay hands jobs over, and may read nothing of the marketplace.
+  if (role !== 'relay') watchMoney({ db, metrics });
   const signIn = { ...deps, keys, passwords, relyingParty: relyingPartyOf(config.publicUrl) };
   let transport: MailTransport | undefined;
   let limits: RequestLimits | undefined;

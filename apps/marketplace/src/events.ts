@@ -161,6 +161,12 @@ export const events = {
     meaning: 'Subscriptions buy again.',
     payload: turn,
   },
+  'level.price_changed': {
+    stream: 'leads',
+    aggregate: 'level',
+    meaning: 'A level has a new price; what that made unaffordable was paused, and what it made affordable resumed.',
+    payload: ['level_id', 'from_cents', 'to_cents', 'paused', 'resumed', 'ref'],
+  },
   'balance.deposited': { stream: 'billing', aggregate: 'account', meaning: 'A payment was credited.', payload: entry },
   'balance.charged': {
     stream: 'billing',
@@ -179,6 +185,18 @@ export const events = {
     aggregate: 'account',
     meaning: 'A person added or took money.',
     payload: entry,
+  },
+  'balance.corrected': {
+    stream: 'billing',
+    aggregate: 'balance_correction',
+    meaning: 'A balance was set to the sum of its ledger: a small difference by itself, any other by a person.',
+    payload: ['provider_id', 'cached_cents', 'ledger_cents'],
+  },
+  'balance.discrepancy_found': {
+    stream: 'billing',
+    aggregate: 'balance_correction',
+    meaning: 'A balance and its ledger disagree, and a person must settle it.',
+    payload: ['provider_id', 'cached_cents', 'ledger_cents'],
   },
   'balance.low': {
     stream: 'billing',

@@ -14,6 +14,12 @@ export interface Observe {
 export const billingOperations = ['charge', 'refund', 'deposit', 'adjust'] as const;
 export type BillingOperation = (typeof billingOperations)[number];
 
+/** What can fail about money: an operation, or the agreement of a balance with its ledger. */
+export const billingFailureOperations = [...billingOperations, 'reconcile'] as const;
+export type BillingFailureOperation = (typeof billingFailureOperations)[number];
+export const billingFailureReasons = ['charge_mismatch', 'contradiction', 'discrepancy', 'many_corrections', 'error'] as const;
+export type BillingFailureReason = (typeof billingFailureReasons)[number];
+
 /** The instruments of the product's own metrics. Move them after the commit: `tx.afterCommit(() => …)`. */
 export interface ProductMetrics {
   leadsSubmitted: Count;
@@ -26,13 +32,14 @@ export interface ProductMetrics {
   distributionCandidates: Observe;
   distributionLockRetries: Count;
   levelSweeps: Count;
+  subscriptionsReactivated: Count;
   leadAssignmentLatencyMs: Observe;
   leadAssignmentVerdicts: Record<'in_time' | 'late', Count>;
   inboxQueryDurationMs: Observe;
   billingOperationDurationMs: Record<BillingOperation, Observe>;
   rateLimitFallbacks: Count;
   requestsRefused(limit: QuotaName): Count;
-  billingFailure(operation: BillingOperation, reason: 'charge_mismatch' | 'error'): void;
+  billingFailure(operation: BillingFailureOperation, reason: BillingFailureReason): void;
 }
 
 const latencyBuckets = [100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000, 60_000, 120_000, 300_000, 600_000];
@@ -40,6 +47,11 @@ const latencyBuckets = [100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000, 60_0
 /** A flow: work of the process that reports it, read with `sum(rate(…))`. */
 function flow<Type extends 'counter' | 'histogram'>(type: Type, help: string, unit: string, reporter: string) {
   return { type, help, unit, reporter, aggregation: 'F' } as const;
+}
+
+/** A stock: shared state, equal in every process that reports it, read with `max`. */
+function stock(help: string, unit: string) {
+  return { type: 'gauge', help, unit, reporter: 'api and scheduler, Postgres', aggregation: 'S' } as const;
 }
 
 /** Every metric of the product: the plane's own and the marketplace's. */
@@ -76,6 +88,12 @@ export const catalogue = {
       'Levels whose unaffordable subscriptions were paused at once',
       'sweeps',
       'worker, after commit',
+    ),
+    subscriptions_reactivated_total: flow(
+      'counter',
+      'Subscriptions paused for funds that the safety net resumed; any shows that a credit or a price cut did not',
+      'subscriptions',
+      'the process that runs the schedule, after commit',
     ),
     lead_assignment_latency_ms: {
       ...flow('histogram', 'From approval to the commit of the sale', 'ms', 'worker, after commit'),
@@ -115,8 +133,15 @@ export const catalogue = {
         'failures',
         'the process that runs it',
       ),
-      labels: { operation: billingOperations, reason: ['charge_mismatch', 'error'] },
+      labels: { operation: billingFailureOperations, reason: billingFailureReasons },
     },
+    billing_reconciliation_mismatches: stock(
+      'Accounts that disagree with their ledger and wait for a person; one more while the last run corrected more than 20',
+      'cases',
+    ),
+    billing_reconciliation_last_success_timestamp_seconds: stock('When every balance was last compared', 'seconds'),
+    payments_pending: stock('Payments that wait for the gateway', 'payments'),
+    payments_pending_oldest_age_seconds: stock('Age of the oldest payment that waits for the gateway', 'seconds'),
   }),
 };
 
@@ -139,6 +164,7 @@ export function bindProductMetrics(metrics: AppMetrics): ProductMetrics {
     distributionCandidates: metrics.histogram('distribution_candidates'),
     distributionLockRetries: metrics.counter('distribution_lock_retries_total'),
     levelSweeps: metrics.counter('level_sweeps_total'),
+    subscriptionsReactivated: metrics.counter('subscriptions_reactivated_total'),
     leadAssignmentLatencyMs: metrics.histogram('lead_assignment_latency_ms'),
     leadAssignmentVerdicts: {
       in_time: verdicts.labels({ verdict: 'in_time' }),

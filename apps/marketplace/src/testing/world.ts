@@ -105,6 +105,7 @@ function countMetrics(): CountedMetrics {
     distributionCandidates: observe('distributionCandidates'),
     distributionLockRetries: count('distributionLockRetries'),
     levelSweeps: count('levelSweeps'),
+    subscriptionsReactivated: count('subscriptionsReactivated'),
     leadAssignmentLatencyMs: observe('leadAssignmentLatencyMs'),
     leadAssignmentVerdicts: {
       in_time: count('leadAssignmentVerdicts.in_time'),

@@ -3,7 +3,15 @@ import { refuse } from '../../errors.ts';
 import type { PaymentWebhook } from './contract.ts';
 import { credit } from './credit.ts';
 import type { BillingDeps } from './measure.ts';
-import { endPayment, insertPayment, lockPayment, type Payment, readBalance } from './queries.ts';
+import {
+  endPayment,
+  insertPayment,
+  insertTelling,
+  lockPayment,
+  type Payment,
+  readBalance,
+  readTelling,
+} from './queries.ts';
 
 /** `instant` credits at once (play money); `gateway` waits for the gateway's webhook. */
 export type DepositMode = 'instant' | 'gateway';
@@ -30,36 +38,66 @@ export async function deposit(
     details: { amount_cents: amountCents },
   });
   if (input.mode === 'gateway') {
-    const balance = await readBalance(tx, providerId);
-    return { payment, balanceCents: balance?.balance_cents ?? 0, resumed: 0 };
+    const { balance_cents: balanceCents } = await readBalance(tx, providerId);
+    return { payment, balanceCents, resumed: 0 };
   }
   return settle(tx, { payment, gateway: 'instant', externalId: payment.id, actor }, deps);
 }
 
+/** What a gateway reports, and the hash of the bytes it signed. */
+export interface SignedReport {
+  readonly report: PaymentWebhook;
+  readonly bodySha256: Buffer;
+}
+
+interface Settled {
+  payment: Payment;
+  changed: boolean;
+}
+
 /**
- * Takes in what a gateway reports of a payment. Told again, or told of a failure after the success, it changes nothing.
- * Refuses `not_found`, `amount_mismatch`, and `invalid_state` when the payment ended otherwise or the gateway's id is another's.
+ * Takes in what a gateway reports of a payment. Told again, too late or out of order, it changes nothing.
+ * Refuses `not_found`, `amount_mismatch`, `idempotency_key_reused` (its event id told something else before), and `invalid_state` when the
+ * payment failed or expired before it succeeded, or the gateway's id of it is another's.
  */
-export async function settlePayment(
-  tx: Tx,
-  report: PaymentWebhook,
-  deps: BillingDeps,
-): Promise<{ payment: Payment; changed: boolean }> {
-  const { gateway, external_id: externalId, status } = report;
+export async function settlePayment(tx: Tx, { report, bodySha256 }: SignedReport, deps: BillingDeps): Promise<Settled> {
   const payment = await lockPayment(tx, report.payment_id);
   if (!payment || (report.provider_id ?? payment.provider_id) !== payment.provider_id) throw refuse('not_found');
   if (payment.amount_cents !== report.amount_cents)
     throw refuse('amount_mismatch', { amount_cents: payment.amount_cents });
-  if (status === 'pending' || payment.status === status)
+  const { gateway, event_id: eventId, status } = report;
+  if (eventId === undefined) return conclude(tx, payment, report, deps);
+  const told = await readTelling(tx, { gateway, eventId });
+  if (told) {
+    if (!told.body_sha256.equals(bodySha256)) throw refuse('idempotency_key_reused');
+    return { payment, changed: false };
+  }
+  const settled = await conclude(tx, payment, report, deps);
+  const telling = { gateway, eventId, paymentId: payment.id, status, bodySha256, changed: settled.changed };
+  // The payment is locked: who told the same in this moment told it of another payment.
+  if (!(await insertTelling(tx, telling))) throw refuse('idempotency_key_reused');
+  return settled;
+}
+
+/** What becomes of a locked payment. The first ending stands, but for money that came after a failure: a person must see that. */
+async function conclude(tx: Tx, payment: Payment, report: PaymentWebhook, deps: BillingDeps): Promise<Settled> {
+  const { gateway, external_id: externalId, status } = report;
+  if (status === 'pending' || payment.status === status || payment.status === 'succeeded')
     return { payment: ofSameOrigin(payment, report), changed: false };
-  if (payment.status === 'succeeded') return { payment: ofSameOrigin(payment, report), changed: false };
-  if (payment.status !== 'pending') throw refuse('invalid_state', { status: payment.status });
+  if (payment.status !== 'pending') {
+    if (status === 'succeeded') throw refuse('invalid_state', { status: payment.status });
+    return { payment: ofSameOrigin(payment, report), changed: false };
+  }
   const actor: Actor = { id: `gateway:${gateway}`, name: gateway, via: 'webhook' };
   const details = { status, amount_cents: payment.amount_cents, provider_id: payment.provider_id };
   await audit(tx, { actor, action: 'billing.deposit_ended', targetType: 'payment', targetId: payment.id, details });
-  if (status === 'succeeded')
-    return { payment: (await settle(tx, { payment, gateway, externalId, actor }, deps)).payment, changed: true };
-  return { payment: await end(tx, { paymentId: payment.id, gateway, externalId, status }), changed: true };
+  const waitedMs = Date.now() - payment.created_at.getTime();
+  tx.afterCommit(() => deps.log.info('payment_ended', { payment_id: payment.id, status, waited_ms: waitedMs }));
+  const ended =
+    status === 'succeeded'
+      ? (await settle(tx, { payment, gateway, externalId, actor }, deps)).payment
+      : await end(tx, { paymentId: payment.id, gateway, externalId, status });
+  return { payment: ended, changed: true };
 }
 
 async function settle(
@@ -78,7 +116,11 @@ async function settle(
 }
 
 async function end(tx: Tx, ending: Parameters<typeof endPayment>[1]): Promise<Payment> {
-  const ended = await endPayment(tx, ending);
+  const ended = await endPayment(tx, ending).catch((error: unknown) => {
+    // Two payments that claim one id of the gateway in the same moment.
+    if ((error as { code?: unknown } | null)?.code === '23505') return undefined;
+    throw error;
+  });
   if (!ended) throw refuse('invalid_state', { status: 'external_id_taken' });
   return ended;
 }

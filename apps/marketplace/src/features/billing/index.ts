@@ -4,5 +4,8 @@ export { credit } from './credit.ts';
 export { type LowBalance, lowBalanceEvent, lowBalanceMail, setLowBalance } from './low-balance.ts';
 export { type BillingDeps, measured } from './measure.ts';
 export { type Refund, refund, type RefundDeps } from './refund.ts';
+export { moneyInvariants } from './invariants.ts';
+export { type ReconciliationCounts, type ReconciliationOptions, reconcileBalances } from './reconcile-balances.ts';
 export { billingRoutes } from './routes.ts';
+export { watchMoney } from './stocks.ts';
 export { paymentWebhookRoute } from './webhook-route.ts';

@@ -110,17 +110,56 @@ export async function endPayment(
   return rows[0];
 }
 
+/** What a gateway tells of a payment under an id of its own. */
+export interface PaymentTelling {
+  gateway: string;
+  eventId: string;
+  paymentId: string;
+  status: PaymentStatus;
+  bodySha256: Buffer;
+}
+
+/** What was told under this id before. */
+export async function readTelling(
+  tx: Queryable,
+  { gateway, eventId }: Pick<PaymentTelling, 'gateway' | 'eventId'>,
+): Promise<{ payment_id: string; body_sha256: Buffer } | undefined> {
+  const { rows } = await tx.query<{ payment_id: string; body_sha256: Buffer }>(
+    sql`select payment_id, body_sha256 from payment_event where gateway = ${gateway} and event_id = ${eventId}`,
+  );
+  return rows[0];
+}
+
+/** False when something was told under this id before. */
+export async function insertTelling(tx: Queryable, telling: PaymentTelling & { changed: boolean }): Promise<boolean> {
+  const { gateway, eventId, paymentId, status, bodySha256, changed } = telling;
+  const { rowCount } = await tx.query(sql`
+    insert into payment_event (gateway, event_id, payment_id, status, body_sha256, changed)
+    values (${gateway}, ${eventId}, ${paymentId}, ${status}, ${bodySha256}, ${changed})
+    on conflict (gateway, event_id) do nothing`);
+  return rowCount === 1;
+}
+
 export interface Balance {
   balance_cents: number;
   low_balance_cents: number | null;
+  /** Deposits that wait for the gateway. */
+  pending_cents: number;
 }
 
-/** Undefined for a provider who never had money. */
-export async function readBalance(db: Queryable, providerId: string): Promise<Balance | undefined> {
+/** Zeros for a provider who never had money. */
+export async function readBalance(db: Queryable, providerId: string): Promise<Balance> {
   const { rows } = await db.query<Balance>(
-    prepared('balance', sql`select balance_cents, low_balance_cents from account where provider_id = ${providerId}`),
+    prepared(
+      'balance',
+      sql`
+        select coalesce(a.balance_cents, 0) as balance_cents, a.low_balance_cents,
+               coalesce((select sum(amount_cents) from payment where provider_id = p.id and status = 'pending'), 0)::bigint
+                 as pending_cents
+        from (values (${providerId}::uuid)) as p(id) left join account a on a.provider_id = p.id`,
+    ),
   );
-  return rows[0];
+  return rows[0] as Balance;
 }
 
 export interface LedgerEntry {

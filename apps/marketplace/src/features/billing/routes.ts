@@ -17,6 +17,7 @@ import {
 } from './contract.ts';
 import { deposit, type DepositMode } from './deposit.ts';
 import type { BillingDeps } from './measure.ts';
+import { reconciliationRoutes } from './reconciliation-routes.ts';
 import { type LedgerEntry, listEntries, type Payment, readBalance } from './queries.ts';
 
 export interface BillingRouteDeps extends BillingDeps {
@@ -26,11 +27,12 @@ export interface BillingRouteDeps extends BillingDeps {
 
 const versionCursor = z.tuple([z.int().min(1).max(2_147_483_647)]);
 
-/** The provider's balance and deposits, and the staff's adjustments. */
+/** The provider's balance and deposits, and what the staff do about balances. */
 export function billingRoutes(app: FastifyInstance, deps: BillingRouteDeps): void {
   depositRoute(app, deps);
   balanceRoutes(app, deps);
   adjustmentRoute(app, deps);
+  reconciliationRoutes(app, deps);
 }
 
 function depositRoute(app: FastifyInstance, deps: BillingRouteDeps): void {
@@ -68,7 +70,7 @@ function balanceRoutes(app: FastifyInstance, { db }: BillingRouteDeps): void {
     schema: { tags: ['billing'], summary: 'The own balance', response: { 200: balanceResponse } },
     handler: async (request) => {
       const { id } = await ownProvider(db, actorOf(request));
-      return (await readBalance(db, id)) ?? { balance_cents: 0, low_balance_cents: null };
+      return readBalance(db, id);
     },
   });
   routes.route({

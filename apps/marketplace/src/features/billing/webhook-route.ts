@@ -1,9 +1,10 @@
-import type { Database } from '@fmhl/ops';
+import { createHash } from 'node:crypto';
+import { type Database, Refusal } from '@fmhl/ops';
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import { refuse } from '../../errors.ts';
 import { type PaymentWebhook, paymentWebhook, paymentWebhookResponse } from './contract.ts';
-import { settlePayment } from './deposit.ts';
+import { settlePayment, type SignedReport } from './deposit.ts';
 import type { BillingDeps } from './measure.ts';
 import { viewPayment } from './routes.ts';
 import { signatureHolds } from './signature.ts';
@@ -46,12 +47,24 @@ export function paymentWebhookRoute(
         const body = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0);
         if (!signatureHolds(request.headers['x-fmhl-signature'], body, webhookSecrets, now()))
           throw refuse('signature_invalid');
-        const report = parse(body);
-        const { payment, changed } = await db.transaction((tx) => settlePayment(tx, report, deps));
+        const signed = { report: parse(body), bodySha256: createHash('sha256').update(body).digest() };
+        const { payment, changed } = await db
+          .transaction((tx) => settlePayment(tx, signed, deps))
+          .catch((error: unknown) => tellRefused(error, signed, deps));
         return { payment: viewPayment(payment), changed };
       },
     });
   });
+}
+
+/** A gateway that is refused, though its signature holds, disagrees with us about money: somebody must look. */
+function tellRefused(error: unknown, { report }: SignedReport, { log, metrics }: BillingDeps): never {
+  if (error instanceof Refusal) {
+    const { gateway, event_id, payment_id, status } = report;
+    metrics.billingFailure('deposit', 'contradiction');
+    log.warn('payment_report_refused', { gateway, event_id, payment_id, status, code: error.code });
+  }
+  throw error;
 }
 
 function parse(body: Buffer): PaymentWebhook {

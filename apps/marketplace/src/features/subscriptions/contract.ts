@@ -109,6 +109,32 @@ export const changeLevelRequest = z.strictObject({
 });
 export type LevelChange = z.infer<typeof changeLevelRequest>;
 
+export const pricePreviewRequest = z.strictObject({ price_cents: price });
+
+export const pricePreview = z.strictObject({
+  /** The price now, in cents. */
+  current: cents,
+  change_pct: z.number(),
+  becomes_unfunded: z.strictObject({ subscriptions: z.int(), providers: z.int() }),
+  becomes_funded: z.int(),
+  leads_30d: z.int(),
+  /** Without what was refunded. */
+  revenue_30d_cents: cents,
+  /** Give it back with the change: it says that nothing has changed since. */
+  plan_hash: z.string(),
+});
+
+export const changePriceRequest = z.strictObject({
+  price_cents: price,
+  plan_hash: z.string().regex(/^[0-9a-f]{64}$/, 'must be the plan_hash of a preview'),
+  memo: cleanText(10, 500),
+  /** The name of the level, for a change beyond 50 % or one that leaves 5 % of the active subscriptions without funds. */
+  confirm: z.string().max(200).optional(),
+});
+export type PriceChange = z.infer<typeof changePriceRequest>;
+
+export const priceChanged = z.strictObject({ paused: z.int(), resumed: z.int() });
+
 const providerStatus = z.enum(['pending', 'active', 'suspended', 'closed']);
 
 export const profile = z.strictObject({

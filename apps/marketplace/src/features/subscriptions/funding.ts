@@ -54,23 +54,44 @@ export async function pauseUnfunded(
 }
 
 /** One event and one mail for each provider. */
-async function announcePaused(tx: Tx, turned: readonly Turned[], ref: string): Promise<number> {
+function announcePaused(tx: Tx, turned: readonly Turned[], ref: string): Promise<number> {
+  return announce(tx, turned, { type: 'subscription.paused', template: 'subscriptions_paused', cause: 'funds', ref });
+}
+
+export interface Announcement {
+  type: 'subscription.paused' | 'subscription.resumed';
+  template: 'subscriptions_paused' | 'subscriptions_resumed';
+  cause: string;
+  ref: string;
+}
+
+/** Tells of what turned, in one statement: one event and one mail for each provider. Answers how many subscriptions turned. */
+export async function announce(
+  tx: Tx,
+  turned: readonly Turned[],
+  { type, template, cause, ref }: Announcement,
+): Promise<number> {
   if (turned.length === 0) return 0;
   const events = turned.map(({ provider_id, ids }) =>
-    subscriptionEvent('subscription.paused', { providerId: provider_id, ids, cause: 'funds', ref }),
+    subscriptionEvent(type, { providerId: provider_id, ids, cause, ref }),
   );
-  const mails = turned.map((each) => pausedMail(each, ref));
-  await tx.query(prepared('announce_paused', sql`with told as (${eventsInsert(events)}), ${mailParts(mails)} select`));
+  const mails = turned.map((each) => turnedMail(each, template, ref));
+  await tx.query(prepared('announce_turned', sql`with told as (${eventsInsert(events)}), ${mailParts(mails)} select`));
   tx.wake('events');
   tx.wake('jobs');
   return turned.reduce((sum, { ids }) => sum + ids.length, 0);
 }
 
-function pausedMail({ provider_id, ids, email }: Turned, ref: string): MailDraft {
+/** What a provider is told of its subscriptions, once for each cause `ref`. */
+export function turnedMail(
+  { provider_id, ids, email }: Turned,
+  template: Announcement['template'],
+  ref: string,
+): MailDraft {
   return {
-    template: 'subscriptions_paused',
+    template,
     to: email,
-    dedupeKey: `subscriptions_paused:${provider_id}:${ref}`,
+    dedupeKey: `${template}:${provider_id}:${ref}`,
     related: { type: 'provider', id: provider_id },
     variables: { count: ids.length },
   };

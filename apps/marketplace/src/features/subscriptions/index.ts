@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify';
 import { adminProviderRoutes, type AdminProviderRouteDeps } from './admin-routes.ts';
 import { catalogueRoutes, type CatalogueRouteDeps } from './catalogue-routes.ts';
+import { type PriceRouteDeps, priceRoutes } from './price-routes.ts';
 import { providerRoutes, type ProviderRouteDeps } from './provider-routes.ts';
 import { publicNicheRoutes } from './public-routes.ts';
 
@@ -15,10 +16,12 @@ export {
   ownWritingProvider,
 } from './providers.ts';
 export { activateProvider, reinstateProvider, suspendProvider } from './provider-status.ts';
+export { subscriptionInvariants } from './invariants.ts';
+export { type ReactivationCounts, type ReactivationOptions, reactivateSubscriptions } from './reactivate.ts';
 export { saleMarks } from './sale-marks.ts';
 export { subscribe } from './subscribe.ts';
 
-export type SubscriptionRouteDeps = AdminProviderRouteDeps & CatalogueRouteDeps & ProviderRouteDeps;
+export type SubscriptionRouteDeps = AdminProviderRouteDeps & CatalogueRouteDeps & PriceRouteDeps & ProviderRouteDeps;
 
 /** Every route of niches, levels, providers and subscriptions. */
 export function subscriptionRoutes(app: FastifyInstance, deps: SubscriptionRouteDeps): void {
@@ -26,4 +29,5 @@ export function subscriptionRoutes(app: FastifyInstance, deps: SubscriptionRoute
   providerRoutes(app, deps);
   catalogueRoutes(app, deps);
   adminProviderRoutes(app, deps);
+  priceRoutes(app, deps);
 }
