@@ -20,6 +20,8 @@ export type RunOptions = {
   quick: boolean;
   /** Ask for the size that takes long, where there is one. */
   large: boolean;
+  /** The names given with `--only a,b`, of a run that has parts; none for all. */
+  only: readonly string[];
   say: (line: string) => void;
 };
 
@@ -79,7 +81,7 @@ function readable(value: number): string {
   return Math.abs(value) >= 100 ? Math.round(value).toLocaleString('en-US') : value.toPrecision(3);
 }
 
-type Options = { seeds: number; firstSeed: number; quick: boolean; large: boolean; json: boolean };
+type Options = Omit<RunOptions, 'say'> & { json: boolean };
 
 /** Prints what is wrong with the arguments, sets exit code 2 and gives undefined when they cannot be read. */
 function readOptions(args: string[]): Options | undefined {
@@ -91,6 +93,7 @@ function readOptions(args: string[]): Options | undefined {
         seed: { type: 'string' },
         quick: { type: 'boolean' },
         large: { type: 'boolean' },
+        only: { type: 'string', multiple: true },
         json: { type: 'boolean' },
       },
     });
@@ -103,6 +106,7 @@ function readOptions(args: string[]): Options | undefined {
       firstSeed,
       quick: values.quick === true,
       large: values.large === true,
+      only: (values.only ?? []).flatMap((names) => names.split(',')),
       json: values.json === true,
     };
   } catch (error) {

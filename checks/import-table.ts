@@ -12,7 +12,7 @@ export type Slices = {
 /** A slice of the library may import the slices of lower levels. */
 const levels: string[][] = [
   ['causes', 'permissions'],
-  ['postgres', 'redis', 'logging', 'metrics', 'refusals', 'failpoints', 'filters'],
+  ['postgres', 'redis', 'logging', 'metrics', 'refusals', 'failpoints', 'filters', 'csv'],
   ['leases', 'loops'],
   ['audit'],
   ['queues', 'idempotency'],
@@ -45,6 +45,7 @@ export const features: Slices = {
     distribution: ['leads', 'subscriptions', 'billing', 'email'],
     inbox: ['leads', 'distribution', 'billing', 'email'],
     'bad-leads': ['leads', 'distribution', 'billing', 'subscriptions', 'email'],
+    reports: ['subscriptions', 'email'],
   },
   forTests: 'testing',
 };
@@ -71,7 +72,7 @@ export const restricted: Restricted[] = [
   },
   {
     path: `${application}/embedded`,
-    importedBy: ['top', 'commands', 'testing'],
+    importedBy: ['top', 'commands', 'simulator', 'testing'],
     because: 'only a start needs servers',
   },
   { path: `${application}/simulator`, importedBy: ['top', 'commands'], because: 'traffic is not part of the product' },

@@ -35,7 +35,7 @@ async function main() {
   if (name === '--list') return console.log(list(kind, names) || 'there are none yet');
   if (!names.includes(name)) {
     console.error(
-      `usage: npm run ${kindName} -- <name> [--seeds N] [--seed FIRST] [--quick] [--large] [--json] | --list\nnames:\n${list(kind, names)}`,
+      `usage: npm run ${kindName} -- <name> [--seeds N] [--seed FIRST] [--quick] [--large] [--only PART,…] [--json] | --list\nnames:\n${list(kind, names)}`,
     );
     process.exitCode = 2;
     return;

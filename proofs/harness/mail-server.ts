@@ -41,7 +41,7 @@ export async function startMailServer(path: string): Promise<MailServer> {
     url,
     receipts,
     onMail: (listener) => void listeners.push(listener),
-    refuse: (on) => mailbox.refuse(on),
+    refuse: (on) => mailbox.behave(on ? 'refuse' : 'ok'),
     down: () => mailbox.stop(),
     up: async () => {
       mailbox = await open(Number(new URL(url).port));

@@ -14,6 +14,7 @@ import { relayRole } from './roles/relay.ts';
 import { schedulerRole } from './roles/scheduler.ts';
 import { workerRole } from './roles/worker.ts';
 import { runApp } from './run-app.ts';
+import { openDemoSwitches } from './simulator/live/demo-switches.ts';
 import { seedDemoWorld } from './simulator/demo-world.ts';
 import { summary } from './summary.ts';
 
@@ -97,17 +98,27 @@ function partsOf(app: App, embedded: Embedded): Runnable[] {
     start: () => openDoors(app, { embedded, api, metrics }),
     async stop() {},
   };
-  const worker = madeAtStart('worker', () => workerRole(app, { publicUrl: publicUrlWith(app.config, api.port) }));
-  return [metrics, api, worker, relayRole(app), schedulerRole(app), opening];
+  const worker = switchable('worker', () => workerRole(app, { publicUrl: publicUrlWith(app.config, api.port) }));
+  const scheduler = switchable('scheduler', () => schedulerRole(app));
+  const url = () => publicUrlOf({ host: app.config.host, port: api.port });
+  const demo = openDemoSwitches(app, { embedded, worker, scheduler, url });
+  return [metrics, api, worker, relayRole(app), scheduler, demo, opening];
 }
 
-/** A part that depends on what those before it find out when they start. */
-function madeAtStart(name: string, make: () => Runnable): Runnable {
+/** A part that is made when it starts, since it depends on what those before it find out, and anew each time it is switched on. */
+function switchable(name: string, make: () => Runnable): Runnable & { readonly isOn: boolean } {
   let part: Runnable | undefined;
   return {
     name,
+    get isOn() {
+      return part !== undefined;
+    },
     start: () => (part ??= make()).start(),
-    stop: async () => part?.stop(),
+    async stop() {
+      const running = part;
+      part = undefined;
+      await running?.stop();
+    },
   };
 }
 

@@ -5,10 +5,12 @@ import { type Mailbox, startMailbox } from './mailbox.ts';
 import { runningPostgres, startPostgres } from './postgres.ts';
 import { runningRedis, startRedis } from './redis.ts';
 
+export { type MailBehaviour, type MailMode, mailModes } from './mail-behaviour.ts';
 export { type Mail, type Mailbox, type MailboxOptions, startMailbox } from './mailbox.ts';
 export { mailboxRoutes } from './mailbox-routes.ts';
 export { type EmbeddedPostgres, type PostgresOptions, startPostgres } from './postgres.ts';
 export { type EmbeddedRedis, type RedisOptions, startRedis } from './redis.ts';
+export { socketDirectory } from './server-home.ts';
 export { readKey as madeTokenKey, tokenKey } from './token-key.ts';
 
 export interface EmbeddedOptions {
@@ -27,6 +29,8 @@ export interface Embedded {
   smtpUrl: string;
   /** Undefined when mail goes to an SMTP server given from outside. */
   mailbox: Mailbox | undefined;
+  /** Takes Redis away, and brings it back with what it held; undefined when it was given from outside. */
+  switchRedis: ((on: boolean) => Promise<void>) | undefined;
   /** Where the data really is, for people. */
   dataLives: string;
   /** Ends what was started here, and frees the data directory. Safe twice. */
@@ -58,7 +62,7 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded>
   const dataDir = openDataDirectory(options.dataDir);
   const lock = databaseUrl && redisUrl && smtpUrl ? undefined : lockDataDirectory(dataDir);
   const postgres = databaseUrl ? undefined : startPostgres({ dataDir: join(dataDir, 'postgres'), log });
-  const redis = redisUrl ? undefined : startRedis({ dataDir: join(dataDir, 'redis'), log });
+  const redis = redisUrl ? undefined : startSwitchable(() => startRedis({ dataDir: join(dataDir, 'redis'), log }));
   const mailbox = smtpUrl ? undefined : startMailbox({ dataDir });
   const stop = stopOnce([postgres, redis, mailbox], lock);
   try {
@@ -68,6 +72,7 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded>
       redisUrl: redisUrl ?? cache?.url ?? '',
       smtpUrl: smtpUrl ?? mail?.smtpUrl ?? '',
       mailbox: mail,
+      switchRedis: cache?.set,
       dataLives: whereDataLives(dataDir, database?.dataLives),
       stop,
     };
@@ -99,6 +104,17 @@ function makeDirectory(path: string): boolean {
 
 function whereDataLives(dataDir: string, postgres: string | undefined): string {
   return !postgres || postgres.startsWith(`${dataDir}/`) ? dataDir : `${dataDir}, its database in ${postgres}`;
+}
+
+/** A server that can be taken away for a while; it comes back under the same address. */
+async function startSwitchable<Server extends { url: string; stop(): Promise<void> }>(start: () => Promise<Server>) {
+  const first = await start();
+  let running: Server | undefined = first;
+  const stop = async () => {
+    await running?.stop();
+    running = undefined;
+  };
+  return { url: first.url, stop, set: async (on: boolean) => (on ? void (running ??= await start()) : stop()) };
 }
 
 type Starting = Promise<{ stop(): Promise<void> }>;

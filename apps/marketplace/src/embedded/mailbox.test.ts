@@ -58,13 +58,33 @@ describe('the mailbox', () => {
     const open = createTransport({ pool: true, maxConnections: 1, url: mailbox.smtpUrl });
     const mail = { from: 'a@example.com', to: 'b@example.com', text: 't' };
     await open.sendMail(mail);
-    mailbox.refuse(true);
+    mailbox.behave('refuse');
     await expect(send(mailbox)).rejects.toMatchObject({ responseCode: 421 });
     await expect(open.sendMail(mail)).rejects.toMatchObject({ responseCode: 451 });
-    mailbox.refuse(false);
+    mailbox.behave('ok');
     await send(mailbox);
     open.close();
     expect(mailbox.list()).toHaveLength(2);
+  });
+
+  it.each([
+    ['later', 451],
+    ['bounce', 550],
+  ] as const)('answers each recipient as a server does that says %s', async (mode, responseCode) => {
+    const mailbox = await openMailbox();
+    mailbox.behave((address) => (address === 'b@example.com' ? mode : 'ok'));
+    await expect(send(mailbox, { to: 'b@example.com' })).rejects.toMatchObject({ responseCode });
+    await send(mailbox, { to: 'c@example.com' });
+    expect(mailbox.list().map(({ to }) => to)).toEqual(['c@example.com']);
+  });
+
+  it('takes a mail late when it is slow', async () => {
+    const mailbox = await openMailbox();
+    mailbox.behave('slow', 300);
+    const startedAt = performance.now();
+    await send(mailbox);
+    expect(performance.now() - startedAt).toBeGreaterThan(290);
+    expect(mailbox.list()).toHaveLength(1);
   });
 
   it('tells listeners of each mail before the sender gets its answer', async () => {

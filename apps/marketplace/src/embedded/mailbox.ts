@@ -7,6 +7,7 @@ import { text } from 'node:stream/consumers';
 import { callbackify } from 'node:util';
 import PostalMime from 'postal-mime';
 import { SMTPServer, type SMTPServerDataStream, type SMTPServerSession } from 'smtp-server';
+import { type MailBehaviour, openManners } from './mail-behaviour.ts';
 
 const KEPT = 500;
 const LARGEST_MAIL_BYTES = 2 * 1024 * 1024;
@@ -33,8 +34,8 @@ export interface Mailbox {
   list(filter?: { to?: string | undefined }): Mail[];
   get(id: string): Mail | undefined;
   clear(): void;
-  /** While on, every connection is turned away with 421 and every mail of an open one with 451. */
-  refuse(on: boolean): void;
+  /** How it treats mail from now on; `slowMs` is how long a slow mail takes, 3,000 by default. */
+  behave(behaviour: MailBehaviour, slowMs?: number): void;
   /** Told of each mail before its sender gets the 250. Returns the way to stop it. */
   onMail(listener: (mail: Mail) => void): () => void;
   stop(): Promise<void>;
@@ -51,9 +52,10 @@ export interface MailboxOptions {
 export async function startMailbox({ port = 0, dataDir }: MailboxOptions = {}): Promise<Mailbox> {
   const store = openStore(dataDir);
   const listeners = new Set<(mail: Mail) => void>();
-  let refusing = false;
+  const manners = openManners();
   const take = async (stream: SMTPServerDataStream, session: SMTPServerSession) => {
     const mail = await receive(stream, session);
+    await manners.linger(session.envelope.rcptTo.map(({ address }) => address));
     store.add(mail);
     for (const listener of listeners) listener(mail);
   };
@@ -63,8 +65,7 @@ export async function startMailbox({ port = 0, dataDir }: MailboxOptions = {}): 
     disableReverseLookup: true,
     logger: false,
     size: LARGEST_MAIL_BYTES,
-    onConnect: (_session, done) => done(refusing ? refusal(421) : undefined),
-    onMailFrom: (_address, _session, done) => done(refusing ? refusal(451) : undefined),
+    ...manners.hooks,
     onData: callbackify(take),
   });
   // A sender that hangs up is not an accident of ours.
@@ -77,19 +78,13 @@ export async function startMailbox({ port = 0, dataDir }: MailboxOptions = {}): 
     list: ({ to } = {}) => store.newestFirst().filter((mail) => to === undefined || isFor(mail, to)),
     get: (id) => store.newestFirst().find((mail) => mail.id === id),
     clear: () => store.clear(),
-    refuse: (on) => {
-      refusing = on;
-    },
+    behave: (behaviour, slowMs) => manners.behave(behaviour, slowMs),
     onMail: (listener) => {
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
     stop: () => (stopping ??= closeServer(server)),
   };
-}
-
-function refusal(responseCode: 421 | 451): Error {
-  return Object.assign(new Error('The mailbox refuses mail for now'), { responseCode });
 }
 
 function isFor(mail: Mail, address: string): boolean {

@@ -1,0 +1,34 @@
+import { brokenInvariants } from '../../apps/marketplace/src/testing/distribution.ts';
+import { type Scenario, watchSignals } from '../../apps/marketplace/src/simulator/scenarios/index.ts';
+import { settles } from '../harness/settled.ts';
+import type { Demo } from './demo.ts';
+
+export interface Played {
+  /** From the fault until it showed, and from then until the remedy had cleared it, in ms. */
+  readonly signalMs: number;
+  readonly remedyMs: number;
+  /** What was lost, doubled or broken, one line each. */
+  readonly faults: readonly string[];
+}
+
+const showsWithinMs = 30_000;
+const settlesWithinMs = 30_000;
+
+/** Makes the fault, waits for its signal, takes the remedy, and looks whether everything is as it should be. */
+export async function playThrough(scenario: Scenario, { ground }: Demo): Promise<Played> {
+  const watch = await watchSignals(ground, scenario.signals);
+  const startedAt = performance.now();
+  const facts = await scenario.inject(ground);
+  try {
+    await watch.appear(showsWithinMs);
+    const seenAt = performance.now();
+    await scenario.remedy(ground, facts);
+    await watch.vanish(showsWithinMs);
+    const remediedAt = performance.now();
+    const isSettled = await settles(ground.db, settlesWithinMs);
+    const faults = [...(isSettled ? [] : ['jobs are still open']), ...Object.keys(await brokenInvariants(ground.db))];
+    return { signalMs: Math.round(seenAt - startedAt), remedyMs: Math.round(remediedAt - seenAt), faults };
+  } finally {
+    await scenario.stop(ground, facts);
+  }
+}
