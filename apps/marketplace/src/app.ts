@@ -11,7 +11,7 @@ import {
 } from '@fmhl/ops';
 import { noAnchor } from './audit-anchor.ts';
 import type { Config } from './config.ts';
-import { authorizeToken, mailedToken, mailVerification } from './features/accounts/index.ts';
+import { authorizeToken, endAccess, mailedToken, mailVerification } from './features/accounts/index.ts';
 import { openAuthorizer, openPasswords } from './features/auth/index.ts';
 import { setLowBalance, watchMoney } from './features/billing/index.ts';
 import { openDistributionHandler, readSales } from './features/distribution/index.ts';
@@ -77,7 +77,7 @@ export function openApp(config: ReadyConfig, options: AppOptions) {
     authDeps: { ...signIn, createProvider, mailVerification },
     accountDeps: { ...signIn, activateProvider, suspendProvider, reinstateProvider },
     leadDeps: { ...deps, keys, readSales },
-    subscriptionDeps: { ...deps, passwords, setLowBalance, requeueApproved },
+    subscriptionDeps: { ...deps, passwords, setLowBalance, requeueApproved, endAccess },
     billingDeps: { ...deps, depositMode: config.depositMode, webhookSecrets: webhookSecrets(config, keys) },
     distributionRouteDeps: { db },
     inboxDeps: deps,

@@ -51,6 +51,7 @@ const approved: Readonly<Record<string, readonly string[]>> = {
     'POST /provider/subscriptions',
     'PATCH /provider/subscriptions/:id',
     'DELETE /provider/subscriptions/:id',
+    'GET /provider/subscriptions/:id/preview',
     'POST /provider/deposits ‡',
     'GET /provider/balance',
     'GET /provider/balance/entries',
@@ -80,7 +81,13 @@ const approved: Readonly<Record<string, readonly string[]>> = {
   ],
   'catalogue.write': ['POST /admin/niches', 'PATCH /admin/niches/:id', 'POST /admin/levels', 'PATCH /admin/levels/:id'],
   'provider.read': ['GET /admin/providers', 'GET /admin/providers/:id'],
-  'provider.write': ['POST /admin/providers ‡', 'POST /admin/providers/:id/subscriptions'],
+  'provider.write': [
+    'POST /admin/providers ‡',
+    'POST /admin/providers/:id/subscriptions',
+    'POST /admin/providers/:id/suspend',
+    'POST /admin/providers/:id/reinstate',
+    'POST /admin/providers/:id/close',
+  ],
   'money.read': ['GET /admin/bad-leads'],
   'money.write': [
     'POST /admin/bad-leads/:assignment_id/approve †',

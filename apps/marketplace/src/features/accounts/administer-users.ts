@@ -91,14 +91,19 @@ export async function disableUser(
   if (user.status === 'disabled') return { user, changed: false };
   await refuseLastAdmin(tx, user);
   const version = await setStatus(tx, userId, 'disabled');
-  const details = {
-    sessions: await revokeUserSessions(tx, userId, { now }),
-    tokens: await revokeApiTokensOf(tx, userId, now),
-  };
+  const details = await endAccess(tx, userId, now);
   await suspendProvider(tx, userId);
   await tellUser(tx, { type: 'user.disabled', userId, version });
   await audit(tx, { actor, action: 'user.disabled', targetType: 'user', targetId: userId, reason: memo, details });
   return { user: await presentUser(tx, userId), changed: true };
+}
+
+/** Ends all sessions and API tokens of a user, and answers how many of each. */
+export async function endAccess(tx: Tx, userId: string, now: Date): Promise<{ sessions: number; tokens: number }> {
+  return {
+    sessions: await revokeUserSessions(tx, userId, { now }),
+    tokens: await revokeApiTokensOf(tx, userId, now),
+  };
 }
 
 /** Lets a disabled user sign in again. What was ended stays so. Refuses `not_found`. */

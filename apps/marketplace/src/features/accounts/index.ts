@@ -6,6 +6,7 @@ import { passkeyRoutes } from './passkey-routes.ts';
 import type { ResetDeps } from './reset-password.ts';
 import { type UserAdministrationDeps, userRoutes } from './user-routes.ts';
 
+export { endAccess } from './administer-users.ts';
 export { authorizeToken } from './api-tokens.ts';
 export { mailedToken } from './mailed-token.ts';
 export { resetSecondFactor } from './reset-second-factor.ts';

@@ -1,4 +1,4 @@
-import { type Database, idempotencyKey, once, write } from '@fmhl/ops';
+import { idempotencyKey, once, write } from '@fmhl/ops';
 import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { actorOf, staff } from '../../access.ts';
@@ -7,21 +7,17 @@ import { idParams } from '../../id-params.ts';
 import type { Log } from '../../log.ts';
 import { cutPage, decodeCursor, momentCursor, pageOf, pageQuery } from '../../paging.ts';
 import { hashChosenPassword, type Passwords } from '../auth/index.ts';
-import {
-  adminSubscribeRequest,
-  createProviderRequest,
-  providerCard,
-  providerDetail,
-  subscription,
-} from './contract.ts';
+import { adminSubscribeRequest, createProviderRequest, providerCard, subscription } from './contract.ts';
+import { providerCardOfStaff } from './provider-card-contract.ts';
+import { readRecord } from './provider-record.ts';
+import { providerStatusRoutes, type ProviderStatusRouteDeps } from './provider-status-routes.ts';
 import { createProviderAccount, presentProvider } from './providers.ts';
 import { listProviders, listSubscriptions } from './queries.ts';
 import { subscribe } from './subscribe.ts';
 import { viewProvider, viewSubscription } from './views.ts';
 
-export interface AdminProviderRouteDeps {
-  db: Database;
-  log: Log;
+export interface AdminProviderRouteDeps extends ProviderStatusRouteDeps {
+  readonly log: Log;
   passwords: Passwords;
 }
 
@@ -35,6 +31,7 @@ export function adminProviderRoutes(app: FastifyInstance, deps: AdminProviderRou
   readRoutes(app, deps);
   createRoute(app, deps);
   subscribeRoute(app, deps);
+  providerStatusRoutes(app, deps);
 }
 
 function readRoutes(app: FastifyInstance, { db }: AdminProviderRouteDeps): void {
@@ -61,14 +58,22 @@ function readRoutes(app: FastifyInstance, { db }: AdminProviderRouteDeps): void 
     config: reading,
     schema: {
       tags,
-      summary: 'One provider with its newest subscriptions',
+      summary: 'One provider with its newest subscriptions and its last 30 days beside those of its peers',
       params: idParams,
-      response: { 200: providerDetail },
+      response: { 200: providerCardOfStaff },
     },
     handler: async ({ params }) => {
       const row = await presentProvider(db, params.id);
       const subscriptions = await listSubscriptions(db, { providerId: row.id, after: undefined, limit: 200 });
-      return { ...viewProvider(row), subscriptions: subscriptions.map(viewSubscription) };
+      const { email_verified, status_memo } = row;
+      const last_30_days = await readRecord(db, row.id);
+      return {
+        ...viewProvider(row),
+        email_verified,
+        status_memo,
+        subscriptions: subscriptions.map(viewSubscription),
+        last_30_days,
+      };
     },
   });
 }

@@ -3,6 +3,7 @@ import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import { actorOf, provider } from '../../access.ts';
+import { refuse } from '../../errors.ts';
 import { idParams } from '../../id-params.ts';
 import type { Log } from '../../log.ts';
 import { cutPage, decodeCursor, momentCursor, pageOf, pageQuery } from '../../paging.ts';
@@ -17,7 +18,9 @@ import {
   subscription,
 } from './contract.ts';
 import { changeProfile, ownProvider, ownWritingProvider, type SetLowBalance } from './providers.ts';
-import { listSubscriptions } from './queries.ts';
+import { previewMatches } from './preview.ts';
+import { matchPreview } from './preview-contract.ts';
+import { listSubscriptions, subscriptionById } from './queries.ts';
 import { cancelSubscription, changeSubscription, type ChangedSubscription, subscribe } from './subscribe.ts';
 import { viewLevel, viewProfile, viewSubscription } from './views.ts';
 
@@ -28,6 +31,8 @@ export interface ProviderRouteDeps {
 }
 
 const tags = ['provider'];
+/** Where it takes longer, something else is wrong. */
+const previewWithinMs = 5_000;
 const config = { access: provider };
 const writing = { access: provider, idempotency: 'accepted' as const };
 export const levelCursor = z.tuple([z.string().regex(/^[a-z0-9-]{1,64}$/), z.int().min(0).max(1000)]);
@@ -43,6 +48,7 @@ export function providerRoutes(app: FastifyInstance, deps: ProviderRouteDeps): v
   profileRoutes(app, deps);
   levelRoute(app, deps);
   subscriptionListRoutes(app, deps);
+  previewRoute(app, deps);
   subscriptionChangeRoutes(app, deps);
 }
 
@@ -111,6 +117,26 @@ function subscriptionListRoutes(app: FastifyInstance, { db, log }: ProviderRoute
         const row = await subscribe(tx, { providerId, terms: { ...request.body, weight: 1 }, actor }, { log });
         return { status: 201, body: viewSubscription(row) };
       }),
+  });
+}
+
+function previewRoute(app: FastifyInstance, { db }: ProviderRouteDeps): void {
+  app.withTypeProvider<ZodTypeProvider>().route({
+    method: 'GET',
+    url: '/provider/subscriptions/:id/preview',
+    config,
+    schema: {
+      tags,
+      summary: "How many of the last 30 days' leads fit the subscription, and which of its rules refuses most",
+      params: idParams,
+      response: { 200: matchPreview },
+    },
+    handler: async (request) => {
+      const { id: providerId } = await ownProvider(db, actorOf(request));
+      const own = await subscriptionById(db, request.params.id);
+      if (own?.provider_id !== providerId) throw refuse('not_found');
+      return db.transaction((tx) => previewMatches(tx, own), { readOnly: true, statementTimeoutMs: previewWithinMs });
+    },
   });
 }
 

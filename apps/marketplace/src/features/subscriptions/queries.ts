@@ -9,6 +9,7 @@ export interface ProviderRow {
   company: string;
   tz: string;
   status: ProviderStatus;
+  status_memo: string | null;
   version: number;
   created_at: Date;
   email: string;
@@ -20,7 +21,7 @@ export interface ProviderRow {
 }
 
 const providers = sql`
-  select p.id, p.user_id, p.company, p.tz, p.status, p.version, p.created_at, p.created_at::text as position,
+  select p.id, p.user_id, p.company, p.tz, p.status, p.status_memo, p.version, p.created_at, p.created_at::text as position,
          u.email, u.email_verified_at is not null as email_verified,
          coalesce(a.balance_cents, 0) as balance_cents, a.low_balance_cents
   from provider p

@@ -21,6 +21,8 @@ beforeAll(async () => {
     log: world.log,
     passwords: openPasswords({ memoryKib: 64, passes: 1 }),
     requeueApproved: async (_tx: unknown, nicheId: string) => requeued.push(nicheId),
+    now: () => new Date(),
+    endAccess: async () => ({ sessions: 0, tokens: 0 }),
     setLowBalance: async (_tx: unknown, _providerId: string, cents: number | null) => thresholds.push(cents),
   };
   app = await openTestServer(world.log, { routes: (server) => subscriptionRoutes(server, deps) });
