@@ -12,7 +12,7 @@ export { openDispatcher } from './dispatcher.ts';
 export { enqueue, enqueueMany, type EnqueueOptions, enqueueParts, type JobDraft, runState } from './enqueue.ts';
 export { depthOf, type Envelope, inlinePayloadBytes, PayloadRefused, readEnvelope, sha256 } from './envelope.ts';
 export { type FailedJob, type FailedSets, openFailedSets } from './failed-set.ts';
-export { describeFailure, type Failure } from './failure.ts';
+export { asError, describeFailure, type Failure } from './failure.ts';
 export { type GroupCommit, groupCommit } from './group-commit.ts';
 export type { Job, JobHandler } from './handler.ts';
 export { bury, done, type JobOutcome, PermanentError, retry, snooze } from './outcome.ts';

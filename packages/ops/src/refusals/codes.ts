@@ -69,6 +69,8 @@ export const opsErrors = {
   },
   job_active: { status: 409, meaning: 'The job is under way; it cannot be removed until its attempt has ended.' },
   job_ended: { status: 409, meaning: 'The job has its verdict already; `details` names it.' },
+  run_open: { status: 409, meaning: 'A run of this schedule is open, and two must not overlap; `details` names it.' },
+  schedule_off: { status: 409, meaning: 'The schedule cannot run: `details` says why.' },
   name_taken: { status: 409, meaning: 'The actor has another thing of this name.' },
   too_large: { status: 413, meaning: 'The body is larger than the limit in `details`.' },
   media_type: { status: 415, meaning: 'The body must be `application/json`.' },

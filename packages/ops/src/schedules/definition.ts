@@ -1,4 +1,5 @@
 import type { Logger } from '../logging/index.ts';
+import { checkRule } from './fire-times.ts';
 
 /** What a run did, by name: integers. Stored with the run, logged and audited. */
 export type Counts = Readonly<Record<string, number>>;
@@ -72,5 +73,7 @@ export function defineSchedule(options: ScheduleOptions): ScheduleDefinition {
     throw new TypeError(`schedule ${name}: timeoutMs must be from 1 to 3,600,000`);
   if (!Number.isInteger(catchUpLimit) || catchUpLimit < 1 || catchUpLimit > 1_000)
     throw new TypeError(`schedule ${name}: catchUpLimit must be an integer from 1 to 1,000`);
-  return { timeZone: 'UTC', catchUp: 'last', overlap: false, enabled: true, ...options, timeoutMs, catchUpLimit };
+  const definition = { timeZone: 'UTC', catchUp: 'last', overlap: false, enabled: true, ...options } as const;
+  checkRule(definition);
+  return { ...definition, timeoutMs, catchUpLimit };
 }

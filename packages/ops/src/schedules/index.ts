@@ -1,3 +1,6 @@
+export { catchUp } from './catch-up.ts';
+export { type Clock, databaseClock } from './clock.ts';
+export { compareFireTimes, type Mismatch } from './compare-fire-times.ts';
 export {
   type CatchUp,
   type Counts,
@@ -6,3 +9,16 @@ export {
   type ScheduleDefinition,
   type ScheduleOptions,
 } from './definition.ts';
+export { failRuns } from './fail-runs.ts';
+export { scheduleInvariants } from './invariants.ts';
+export { listRuns } from './list-runs.ts';
+export { listSchedules } from './list-schedules.ts';
+export { scheduleNamed } from './named.ts';
+export { nextExpected } from './next-run.ts';
+export { pauseSchedule, resumeSchedule } from './pause.ts';
+export { schedulerQueue } from './queue.ts';
+export { retainSchedules, scheduleRetention } from './retention.ts';
+export { runNow } from './run-now.ts';
+export { openScheduleHandler } from './run-schedule.ts';
+export { openScheduler, tickAll } from './scheduler.ts';
+export { watchSchedules } from './watch.ts';
