@@ -27,6 +27,7 @@ export {
 } from './queues/contract.ts';
 export * from './queue-control/contract.ts';
 export * from './redrives/contract.ts';
+export * from './schedules/contract.ts';
 export {
   type ErrorCode,
   type ErrorCodes,

@@ -47,7 +47,16 @@ export const opsLogEvents = [
   'redrive_item_failed',
   'redrive_plan_failed',
   'redrive_recall_incomplete',
+  'invariant_breached',
+  'invariant_not_checked',
   'alert_received',
+  'scheduled_job_started',
+  'scheduled_job_completed',
+  'scheduled_job_failed',
+  'schedule_taken_over',
+  'schedule_runs_missed',
+  'schedule_run_skipped',
+  'schedule_run_overran',
   'failpoint_hit',
 ] as const;
 

@@ -15,6 +15,7 @@ export function opsCatalogue(prefix = 'fmhl_') {
     ...queueMetrics(prefix),
     ...letterMetrics(prefix),
     ...auditMetrics(prefix),
+    ...scheduleMetrics(prefix),
     ...processMetrics(prefix),
   };
 }
@@ -130,6 +131,25 @@ function letterMetrics(prefix: string) {
   });
 }
 
+function scheduleMetrics(prefix: string) {
+  const gauge = (help: string) =>
+    ({
+      type: 'gauge',
+      help,
+      labels: { schedule: 'open' },
+      unit: 'seconds',
+      aggregation: 'S',
+      reporter: `${collector}, the expected-run ledger`,
+    }) as const;
+  return defineMetrics(prefix, {
+    schedule_overdue_seconds: gauge(
+      'How long the first fire time waits after which no run started, 0 when none is overdue, or when paused or off',
+    ),
+    schedule_grace_seconds: gauge('Delay after which a run is late'),
+    schedule_last_success_timestamp_seconds: gauge('End of the last successful run; before the first, when it was made'),
+  });
+}
+
 function auditMetrics(prefix: string) {
   return defineMetrics(prefix, {
     audit_rows_linked_total: {
@@ -153,6 +173,14 @@ function auditMetrics(prefix: string) {
       unit: 'seconds',
       aggregation: 'S',
       reporter: 'scheduler, anchor',
+    },
+    invariant_violations: {
+      type: 'gauge',
+      help: 'Rows that break an invariant, as the last scheduled look found them; absent where it was not checked within 30 minutes',
+      labels: { invariant: 'open' },
+      unit: 'rows',
+      aggregation: 'S',
+      reporter: `${collector}, Postgres`,
     },
     audit_anchor_failures_total: {
       type: 'counter',
