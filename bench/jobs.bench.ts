@@ -52,9 +52,9 @@ const unrecordedRuns: RunWriter = {
 
 export async function run({ quick, say }: RunOptions): Promise<Figure[]> {
   const servers = await startServers();
-  const bench = await open(servers.databaseUrl, servers.redisUrl, quick ? 1_000 : 9_000);
+  const bench = await open(servers.databaseUrl, servers.redisUrl, quick ? 1_000 : 30_000);
   try {
-    const rounds = quick ? 1 : 21;
+    const rounds = quick ? 1 : 9;
     const arms: Arm[] = ['bare', 'unrecorded', 'unrecorded_no_metrics', 'recorded'];
     const rates: Record<Arm, number[]> = { bare: [], unrecorded: [], unrecorded_no_metrics: [], recorded: [] };
     for (const arm of arms) await measure(bench, arm);
