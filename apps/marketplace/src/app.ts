@@ -13,6 +13,7 @@ import { noAnchor } from './audit-anchor.ts';
 import type { Config } from './config.ts';
 import { authorizeToken, endAccess, mailedToken, mailVerification } from './features/accounts/index.ts';
 import { openAuthorizer, openPasswords } from './features/auth/index.ts';
+import { eraseNotes } from './features/bad-leads/index.ts';
 import { setLowBalance, watchMoney } from './features/billing/index.ts';
 import { openDistributionHandler, readSales } from './features/distribution/index.ts';
 import { type EmailHandlerDeps, type MailTransport, openEmailHandler, openTransport } from './features/email/index.ts';
@@ -76,7 +77,7 @@ export function openApp(config: ReadyConfig, options: AppOptions) {
     version,
     authDeps: { ...signIn, createProvider, mailVerification },
     accountDeps: { ...signIn, activateProvider, suspendProvider, reinstateProvider },
-    leadDeps: { ...deps, keys, readSales },
+    leadDeps: { ...deps, keys, readSales, eraseBeside: eraseNotes },
     subscriptionDeps: { ...deps, passwords, setLowBalance, requeueApproved, endAccess },
     billingDeps: { ...deps, depositMode: config.depositMode, webhookSecrets: webhookSecrets(config, keys) },
     distributionRouteDeps: { db },

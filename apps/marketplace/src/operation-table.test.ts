@@ -66,6 +66,7 @@ const approved: Readonly<Record<string, readonly string[]>> = {
     'GET /admin/leads',
     'GET /admin/leads/:id',
     'GET /admin/leads/:id/runs',
+    'GET /admin/leads/:id/explain',
     'GET /admin/sources',
     'GET /admin/niches',
     'GET /admin/levels',

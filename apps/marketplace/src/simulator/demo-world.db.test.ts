@@ -38,6 +38,7 @@ function depsOf({ log, metrics, now }: TestWorld, db: Database): DemoWorldDeps {
       ...used,
       keys,
       readSales: async () => ({ runs: [], assignments: [], truncated: false }),
+      eraseBeside: async () => {},
     },
   };
 }

@@ -3,8 +3,9 @@ import { type AdminBadLeadDeps, adminBadLeadRoutes } from './admin-routes.ts';
 import { markBadRoute } from './mark-bad-route.ts';
 import { type ProviderReportDeps, providerReportRoutes } from './provider-routes.ts';
 
+export { eraseNotes } from './erase-notes.ts';
 export { approveReport, refundAssignment, rejectReport } from './decide.ts';
-export { probes } from './invariants.ts';
+export { badLeadInvariants } from './invariants.ts';
 export { markLeadBad, markLeadsBad, planMarkBad } from './mark-bad.ts';
 export { readReportCounts } from './reading.ts';
 export { reportBadLead } from './report.ts';

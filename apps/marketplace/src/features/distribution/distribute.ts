@@ -8,7 +8,7 @@ import { capAt, cascadeFrom, type Level, type Promised, slotsAt } from './cascad
 import { finishRun } from './finish.ts';
 import { type LevelSale, sellAtLevel } from './level-sale.ts';
 import { lockForSale, type NicheLock, readOffer } from './queries.ts';
-import type { Demand } from './walk.ts';
+import { demandOf, type Demand } from './walk.ts';
 
 export interface DistributionDeps {
   readonly metrics: ProductMetrics;
@@ -79,7 +79,7 @@ async function offer(
   const cascade = cascadeFrom(levels, lead.start_ord ?? next_start_ord ?? 0);
   const [start, next = start] = cascade;
   if (!start || !next) return notOffered;
-  const demand = { leadId: lead.id, areas: [...new Set(['*', ...lead.area_codes])], form: lead.form };
+  const demand = demandOf(lead);
   const sales = await sellDown(tx, { cascade, promised: { assigned, cap }, demand, runId }, deps);
   const short = sales.flatMap((sale) => sale.sold.filter((one) => one.short_of_money).map((one) => one.provider_id));
   const unfunded = sales.flatMap((sale) => sale.unfunded.map((one) => one.subscriptionId));

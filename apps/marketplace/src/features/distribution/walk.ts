@@ -9,6 +9,15 @@ export interface Demand {
   readonly form: unknown;
 }
 
+/** What the form and the places of a lead ask for. */
+export function demandOf(lead: { id: string; area_codes: readonly string[]; form: unknown }): Demand {
+  return { leadId: lead.id, areas: [...new Set(['*', ...lead.area_codes])], form: lead.form };
+}
+
+/** Whether the subscription `s` of the provider `p` has a place left in that provider's day. */
+export const hasPlaceToday = sql`
+  (s.daily_cap is null or s.day_key is null or s.day_n < s.daily_cap or s.day_key < (clock_timestamp() at time zone p.tz)::date)`;
+
 /**
  * Whether the subscription `s`, which serves an area of the lead, may buy it: active provider, a place left in the provider's day, not
  * yet a buyer, filter. Scalar subselects in a CASE: each is one index probe per row, in this order. As joins or EXISTS, the planner may
@@ -18,9 +27,7 @@ function mayBuy({ leadId, form }: Demand): Sql {
   return sql`
     case
       when (select true from v_provider p
-            where p.id = s.provider_id and p.status = 'active'
-              and (s.daily_cap is null or s.day_key is null or s.day_n < s.daily_cap
-                   or s.day_key < (clock_timestamp() at time zone p.tz)::date) limit 1) is null
+            where p.id = s.provider_id and p.status = 'active' and ${hasPlaceToday} limit 1) is null
         then false
       when (select true from v_assignment x where x.lead_id = ${leadId}::uuid and x.provider_id = s.provider_id limit 1)
         then false

@@ -3,7 +3,6 @@ import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { actorOf, staff } from '../../access.ts';
 import { idParams } from '../../id-params.ts';
-import type { Log } from '../../log.ts';
 import type { ProductMetrics } from '../../metrics.ts';
 import { bulkRoute } from './bulk.ts';
 import {
@@ -17,15 +16,14 @@ import {
   reviewed,
   sold,
 } from './contract.ts';
-import { eraseLead } from './erase.ts';
+import { eraseLead, type EraseDeps } from './erase.ts';
 import { listLeads, type ReadSales, readLeadDetail } from './reading.ts';
 import { approveLead, distributeLead, rejectLead } from './review.ts';
 import { sourceRoutes } from './source-routes.ts';
 
-export interface AdminLeadDeps {
+export interface AdminLeadDeps extends EraseDeps {
   readonly db: Database;
   readonly metrics: Pick<ProductMetrics, 'leadsApproved'>;
-  readonly log: Log;
   readonly readSales: ReadSales;
 }
 

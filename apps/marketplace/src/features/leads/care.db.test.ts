@@ -117,7 +117,11 @@ describe('an erasure by the staff', () => {
     const { id } = await make({ status: 'approved' });
     expect((await act(`leads/${id}/erase`)).json()).toMatchObject({ id, changed: true });
     expect((await act(`leads/${id}/erase`)).json()).toMatchObject({ id, changed: false });
-    expect(await rowsOf(id)).toMatchObject({ ...nobody, status: 'rejected', audited: [`${staff['x-user']} lead.erased`] });
+    expect(await rowsOf(id)).toMatchObject({
+      ...nobody,
+      status: 'rejected',
+      audited: [`${staff['x-user']} lead.erased`],
+    });
     expect((await act(`leads/${randomUUID()}/erase`)).statusCode).toBe(404);
     expect((await act(`leads/${id}/erase`, {})).statusCode).toBe(400);
   });
@@ -190,7 +194,9 @@ describe('a blocked source', () => {
     await world.db.transaction(async (tx) => {
       await tx.query(sql`set local enable_seqscan = off`);
       const nodes = await planOf(tx, { text, values });
-      expect(nodes.filter((node) => node['Node Type'] === 'Seq Scan').map((node) => node['Relation Name'])).not.toContain('lead');
+      expect(
+        nodes.filter((node) => node['Node Type'] === 'Seq Scan').map((node) => node['Relation Name']),
+      ).not.toContain('lead');
       expect(nodes.map((node) => node['Index Name'])).toContain('lead_list_source');
     });
   });
@@ -225,7 +231,10 @@ describe('one decision about many leads', () => {
     const first = await bulk(payload, key);
     const second = await bulk(payload, key);
     expect(second.json()).toEqual(first.json());
-    expect([first.headers['idempotency-replayed'], second.headers['idempotency-replayed']]).toEqual([undefined, 'true']);
+    expect([first.headers['idempotency-replayed'], second.headers['idempotency-replayed']]).toEqual([
+      undefined,
+      'true',
+    ]);
     const { rows } = await world.db.query(sql`select sale_no from lead where id = ${id}`);
     expect(rows).toEqual([{ sale_no: 2 }]);
     expect((await bulk({ ...payload, ids: [randomUUID()] }, key)).json().code).toBe('idempotency_key_reused');
@@ -242,6 +251,8 @@ describe('one decision about many leads', () => {
     ]) {
       expect((await bulk(payload)).json().code).toBe('validation_failed');
     }
-    expect((await bulk({ action: 'reject', ids, reason: 'A joke' })).json().results).toEqual([{ id: ids[0], ok: true }]);
+    expect((await bulk({ action: 'reject', ids, reason: 'A joke' })).json().results).toEqual([
+      { id: ids[0], ok: true },
+    ]);
   });
 });

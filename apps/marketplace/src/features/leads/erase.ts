@@ -17,8 +17,14 @@ export interface Erased {
   readonly changed: boolean;
 }
 
+export interface EraseDeps {
+  readonly log: Log;
+  /** Removes what features above this one know of the person, in the same transaction. */
+  readonly eraseBeside?: (tx: Tx, leadId: string) => Promise<void>;
+}
+
 /** Erases the lead of a mailed link; again: the same answer. Refuses `not_found` for a token we did not make. */
-export async function eraseByToken(tx: Tx, token: string, deps: { keys: Keys; log: Log }): Promise<Erased> {
+export async function eraseByToken(tx: Tx, token: string, deps: EraseDeps & { keys: Keys }): Promise<Erased> {
   const leadId = readEraseToken(deps.keys, token);
   if (leadId === undefined) throw refuse('not_found');
   return eraseLead(tx, { leadId, actor: consumer }, deps);
@@ -41,12 +47,13 @@ interface LeadRow {
 export async function eraseLead(
   tx: Tx,
   { leadId, actor, memo }: { leadId: string; actor: Actor; memo?: string },
-  { log }: { log: Log },
+  { log, eraseBeside }: EraseDeps,
 ): Promise<Erased> {
   const lead = await lockLead(tx, leadId);
   if (lead.erased_at) return { id: leadId, erasedAt: lead.erased_at, changed: false };
   const erasedAt = await nullPerson(tx, lead, actor);
   const mails = await eraseMails(tx, { type: 'lead', id: leadId });
+  await eraseBeside?.(tx, leadId);
   adoptCorrelation(lead.correlation_id);
   return underLead(lead.correlation_id, async () => {
     const details = { mails, ended: lead.ends };

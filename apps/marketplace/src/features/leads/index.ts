@@ -1,6 +1,8 @@
 export { adminLeadRoutes } from './admin-routes.ts';
 export { confirmLead, expireUnconfirmed } from './confirm.ts';
 export { confirmToken } from './confirm-token.ts';
+export { saleKey } from './distribute-job.ts';
+export { eraseLead } from './erase.ts';
 export { eraseToken } from './erase-token.ts';
 export { contextUnder, underLead } from './correlation.ts';
 export { openIntake } from './intake.ts';
@@ -9,6 +11,7 @@ export { type BadLead, endAsBad } from './mark-bad.ts';
 export { openNicheDirectory } from './niche-directory.ts';
 export { publicLeadRoutes } from './public-routes.ts';
 export { requeueApproved, requeueStuck, stampLateSales } from './requeue.ts';
+export { planRetry } from './retry-plan.ts';
 export { approveLead, rejectLead } from './review.ts';
 export { finishSale, leadForSale, type LeadForSale, type SaleEnd, type SaleRecord } from './sale.ts';
 export { submitLead } from './submit.ts';

@@ -3,19 +3,17 @@ import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { idParams } from '../../id-params.ts';
 import type { Keys } from '../../keys.ts';
-import type { Log } from '../../log.ts';
 import type { ProductMetrics } from '../../metrics.ts';
 import { confirmLead, resendConfirmation } from './confirm.ts';
 import { confirmation, confirmed, erased, erasure, leadAccepted, leadSubmission, mailSentAgain } from './contract.ts';
-import { eraseByToken } from './erase.ts';
+import { eraseByToken, type EraseDeps } from './erase.ts';
 import { openIntake } from './intake.ts';
 import { openNicheDirectory } from './niche-directory.ts';
 import { submitLead } from './submit.ts';
 
-export interface PublicLeadDeps {
+export interface PublicLeadDeps extends EraseDeps {
   readonly db: Database;
   readonly metrics: Pick<ProductMetrics, 'leadsSubmitted'>;
-  readonly log: Log;
   /** Sign the links of the confirmation mails. */
   readonly keys: Keys;
 }
