@@ -96,14 +96,14 @@ export async function firstDeletedPending(db: Queryable): Promise<number | undef
 /** Rows one statement looks through. */
 const rangeSize = 200_000;
 
-/** The first row that has neither a link nor waits for one. */
-export async function firstStray(db: Database): Promise<number | undefined> {
+/** The first row from `from` on that has neither a link nor waits for one. */
+export async function firstStray(db: Database, from: number): Promise<number | undefined> {
   const { rows } = await db.query<{ least: number | null; most: number | null }>(
-    sql`select min(seq) as least, max(seq) as most from ops.audit_log`,
+    sql`select min(seq) as least, max(seq) as most from ops.audit_log where seq >= ${from}`,
   );
   const { least, most } = rows[0] ?? {};
-  for (let from = least ?? 1; from <= (most ?? 0); from += rangeSize) {
-    const found = await firstSeq(db, strayIn(from));
+  for (let at = least ?? 1; at <= (most ?? 0); at += rangeSize) {
+    const found = await firstSeq(db, strayIn(at));
     if (found !== undefined) return found;
   }
   return undefined;

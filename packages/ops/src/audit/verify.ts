@@ -7,6 +7,7 @@ import {
   firstStray,
   type Link,
   readHead,
+  readLinks,
   readLastSeq,
   readPendingCount,
   readWalk,
@@ -23,6 +24,8 @@ export interface VerifyOptions {
   readonly isAnchored?: boolean;
   /** Rows of one statement. Default 2,000. */
   readonly pageSize?: number;
+  /** Takes the chain up to its last so many links as it is, and looks at those and at the rows since. Default all. */
+  readonly newest?: number;
   /** Ends it early: what was aborted throws. */
   readonly signal?: AbortSignal;
 }
@@ -35,15 +38,16 @@ export async function verifyAudit(db: Database, options: VerifyOptions): Promise
   const begunAt = performance.now();
   const head = await readHead(db);
   const adoptions: Adoption[] = [];
-  const { checked, fault: inChain } = await walk(db, head?.n ?? 0, options, adoptions);
-  const inTables = inChain ?? (await faultBeyond(db, head, options.anchors)) ?? (await faultBeside(db));
+  const begin = await beginOf(db, head, options.newest);
+  const { checked, fault: inChain } = await walk(db, head?.n ?? 0, { ...options, begin }, adoptions);
+  const inTables = inChain ?? (await faultBeyond(db, head, options.anchors)) ?? (await faultBeside(db, begin?.seq));
   const fault = inTables ?? (head && faultOfAnchors(options));
   const pending = await readPendingCount(db);
   const newest = options.anchors.at(-1);
   return {
     ok: fault === undefined,
     fault: fault ?? null,
-    checked,
+    checked: Math.max(0, checked - (begin?.n ?? 0)),
     sealed: options.keys.length > 0,
     head: head ? { n: head.n, seq: head.seq, hash: head.hash.toString('hex') } : null,
     pending: { count: pending.count, oldest_at: pending.oldest_at?.toISOString() ?? null },
@@ -61,13 +65,25 @@ interface Position {
   readonly unknownFrom: number | undefined;
 }
 
+/** The link before the first that is looked at. */
+async function beginOf(db: Database, head: Link | undefined, newest: number | undefined): Promise<Link | undefined> {
+  if (newest === undefined || !head || head.n <= newest) return undefined;
+  const [link] = await readLinks(db, head.n - newest - 1, 1);
+  return link;
+}
+
 type Adoption = AuditVerdict['adoptions'][number];
 type Walked = { readonly checked: number; readonly fault?: AuditFault };
 
-async function walk(db: Database, last: number, options: VerifyOptions, adoptions: Adoption[]): Promise<Walked> {
-  const { pageSize = 2_000, keys, signal } = options;
+async function walk(
+  db: Database,
+  last: number,
+  options: VerifyOptions & { readonly begin: Link | undefined },
+  adoptions: Adoption[],
+): Promise<Walked> {
+  const { pageSize = 2_000, keys, signal, begin } = options;
   const anchors = Map.groupBy(options.anchors, ({ n }) => n);
-  let position: Position = { n: 0, hash: beforeFirst, unknownFrom: undefined };
+  let position: Position = { n: begin?.n ?? 0, hash: begin?.hash ?? beforeFirst, unknownFrom: undefined };
   while (position.n < last) {
     signal?.throwIfAborted();
     const page = await readWalk(db, { after: position.n, to: Math.min(position.n + pageSize, last) });
@@ -164,11 +180,11 @@ async function faultBeyond(
   return { kind: 'tail_cut', n: at + 1, seq: null, what: `${known}: the last ${farthest.n - at} or more were deleted` };
 }
 
-/** Rows outside the chain. */
-async function faultBeside(db: Database): Promise<AuditFault | undefined> {
+/** Rows outside the chain, from this one on. */
+async function faultBeside(db: Database, from = 0): Promise<AuditFault | undefined> {
   const deleted = await firstDeletedPending(db);
   if (deleted !== undefined) return missing(null, deleted, 'the row was deleted before it was linked');
-  const stray = await firstStray(db);
+  const stray = await firstStray(db, from);
   if (stray === undefined) return undefined;
   const what =
     'it has no link and waits for none: it was written, or its link deleted, past the triggers of the tables';

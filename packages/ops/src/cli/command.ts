@@ -67,7 +67,18 @@ const writeOptions: readonly OptionDefinition[] = [
 ];
 
 export function addGroup(program: Command, { name, summary, commands }: CommandGroup, host: Host): void {
-  const group = program.command(name).description(summary).configureHelp({ helpWidth: 80 }).showSuggestionAfterError();
+  const group = settle(program.command(name).description(summary), host);
+  for (const each of commands) addCommand(group, each, host);
+}
+
+/** A command that stands for itself, in no group. */
+export function addAlone(program: Command, definition: CommandDefinition, host: Host): void {
+  settle(addCommand(program, definition, host), host);
+}
+
+/** How every command of ours writes and ends, whatever program it is in. */
+function settle(group: Command, host: Host): Command {
+  group.configureHelp({ helpWidth: 80 }).showSuggestionAfterError();
   group.configureOutput({
     writeOut: (text) => void host.streams.stdout.write(text),
     writeErr: (text) => void host.streams.stderr.write(text),
@@ -76,10 +87,10 @@ export function addGroup(program: Command, { name, summary, commands }: CommandG
     host.end(error.exitCode === 0 ? exitCodes.done : exitCodes.misused);
     throw error;
   });
-  for (const each of commands) addCommand(group, each, host);
+  return group;
 }
 
-function addCommand(group: Command, definition: CommandDefinition, host: Host): void {
+function addCommand(group: Command, definition: CommandDefinition, host: Host): Command {
   const { usage, alias, summary, options = [], writes = false, act } = definition;
   const added = group.command(usage).description(summary);
   if (alias) added.alias(alias);
@@ -87,6 +98,7 @@ function addCommand(group: Command, definition: CommandDefinition, host: Host): 
     added.addOption(optionOf(option));
   }
   added.action(async () => host.end(await perform(host, added, act)));
+  return added;
 }
 
 function optionOf({ flags, meaning, read, default: value, choices }: OptionDefinition): Option {

@@ -18,7 +18,11 @@ export function commandsReference(): {
   const program = new Command();
   operationsCommands(program, { environment: () => ({}), end: () => {} });
   return {
-    commands: program.commands.flatMap((group) => group.commands.map((each) => referenceOf(group.name(), each))),
+    commands: program.commands.flatMap((group) =>
+      group.commands.length === 0
+        ? [referenceOf('', group)]
+        : group.commands.map((each) => referenceOf(group.name(), each)),
+    ),
     exits: Object.entries(exitMeanings).map(([code, meaning]) => ({ code: Number(code), meaning })),
   };
 }
@@ -31,7 +35,7 @@ function referenceOf(group: string, command: Command): CommandReference {
   });
   const name = alias ? `${command.name()}|${alias}` : command.name();
   return {
-    usage: [group, name, ...given].join(' '),
+    usage: [group, name, ...given].filter(Boolean).join(' '),
     summary: command.description(),
     options: command.options.map(({ flags, description, argChoices, defaultValue }) => ({
       flags,

@@ -1,1 +1,12 @@
-export { type BreachRow, findBreaches, type Found, type Invariant, type InvariantText } from './invariant.ts';
+export { type DoctorPart, type DoctorReport, doctorReport, type ProbeResult } from './contract.ts';
+export { type Doctor, type DoctorDeps, type InvariantCounts, type LookRequest, openDoctor } from './doctor.ts';
+export {
+  type BreachRow,
+  type Check,
+  findBreaches,
+  type Found,
+  type Invariant,
+  type InvariantText,
+} from './invariant.ts';
+export { diskPart, type Part, type PartFinding } from './parts.ts';
+export { watchInvariants } from './watch.ts';

@@ -55,7 +55,11 @@ export const mostRows = 20;
 export const mostCounted = 10_000;
 
 /** The rows that break an invariant, in the snapshot of `db`. Default of `since`: everything. */
-export async function findBreaches(db: Queryable, { sql }: Pick<Invariant, 'sql'>, since?: Date | null): Promise<Found> {
+export async function findBreaches(
+  db: Queryable,
+  { sql }: Pick<Invariant, 'sql'>,
+  since?: Date | null,
+): Promise<Found> {
   const text = `
     select to_jsonb(b) as row, (count(*) over ())::int as total
     from (select * from (${sql}) found limit ${mostCounted + 1}) b limit ${mostRows}`;

@@ -1,5 +1,6 @@
 export { type Access, type Authorization, type Authorize, checkAccess, freshForMs } from './access.ts';
 export { adminRoutes } from './admin.ts';
+export type { AuditProof } from './audit.ts';
 export { gracefulClose, type GracefulCloseOptions } from './graceful-close.ts';
 export { jsonBody } from './json-body.ts';
 export {

@@ -31,6 +31,10 @@ export interface RedisInspection {
   sample(queue: string): Promise<SampledJob[]>;
   /** Those of the jobs that wait for their time. */
   delayed(queue: string, runKeys: readonly string[]): Promise<string[]>;
+  /** In how many places each of these jobs is at one moment: in one, where all is well. Undefined where more wait than can be looked through. */
+  places(queue: string, runKeys: readonly string[]): Promise<number[] | undefined>;
+  /** The data of the first `count` jobs of each place, as Redis has it. */
+  contents(queue: string, count: number): Promise<{ readonly id: string; readonly data: string | null }[]>;
 }
 
 type Pipeline = ReturnType<Redis['pipeline']>;
@@ -39,6 +43,9 @@ type Bounded = <T>(call: Promise<T>) => Promise<T>;
 
 const mostActive = 1_000;
 const sampleSize = 20;
+/** Jobs that wait in one list; the dispatcher keeps them below 10,000. */
+const mostListed = 50_000;
+const sets = ['prioritized', 'delayed', 'waiting-children', 'failed'] as const;
 /** BullMQ scores a job of a priority by `priority * bandWidth + counter`. */
 const bandWidth = 0x1_0000_0000;
 
@@ -83,7 +90,42 @@ export function inspectRedis(redis: Redis, prefix: string, bounded: Bounded): Re
       const scores = await askEach(runKeys, (all, runKey) => all.zscore(key(queue, 'delayed'), runKey));
       return runKeys.filter((_runKey, at) => typeof scores[at] === 'string');
     },
+    places: (queue, runKeys) => countPlaces({ redis, bounded, key: (name) => key(queue, name) }, runKeys),
+    async contents(queue, count) {
+      const last = String(count - 1);
+      const ids = (await ask((all) => {
+        for (const list of ['wait', 'active']) all.lrange(key(queue, list), 0, last);
+        for (const set of sets) all.zrange(key(queue, set), '0', last);
+      })) as string[][];
+      const unique = [...new Set(ids.flat())];
+      const data = await askEach(unique, (all, id) => all.hget(key(queue, id), 'data'));
+      return unique.map((id, at) => ({ id, data: typeof data[at] === 'string' ? data[at] : null }));
+    },
   };
+}
+
+/** One transaction of Redis: a job that moves meanwhile would be seen in two places, or in none. */
+async function countPlaces(
+  { redis, bounded, key }: { redis: Redis; bounded: Bounded; key: (name: string) => string },
+  runKeys: readonly string[],
+): Promise<number[] | undefined> {
+  if (runKeys.length === 0) return [];
+  const all = redis.multi().llen(key('wait')).lrange(key('wait'), 0, mostListed).lrange(key('active'), 0, mostListed);
+  for (const set of sets) all.zmscore(key(set), ...runKeys);
+  const replies = (await bounded(all.exec())) ?? [];
+  const failure = replies.find(([error]) => error)?.[0];
+  if (failure) throw failure;
+  const [waiting, wait, active, ...scores] = replies.map(([, value]) => value) as [
+    number,
+    string[],
+    string[],
+    ...unknown[],
+  ];
+  if (waiting > mostListed) return undefined;
+  const listed = new Map<string, number>();
+  for (const id of [...wait, ...active]) listed.set(id, (listed.get(id) ?? 0) + 1);
+  const inSets = (at: number) => scores.filter((found) => typeof (found as unknown[])[at] === 'string').length;
+  return runKeys.map((id, at) => (listed.get(id) ?? 0) + inSets(at));
 }
 
 async function findPlace(ask: Ask, key: (name: string) => string, runKey: string): Promise<RedisPlace> {
