@@ -12,7 +12,20 @@ export {
   systemActor,
 } from './audit/index.ts';
 export * from './cli/index.ts';
-export { type BreachRow, findBreaches, type Found, type Invariant, type InvariantText } from './doctor/index.ts';
+export {
+  type BreachRow,
+  diskPart,
+  type DoctorPart,
+  type DoctorReport,
+  findBreaches,
+  type Found,
+  type Invariant,
+  type InvariantCounts,
+  type InvariantText,
+  type Part,
+  type PartFinding,
+  type ProbeResult,
+} from './doctor/index.ts';
 export { appendEvents, type EventDraft, eventsInsert } from './events/index.ts';
 export { armFailpoint, type Failpoint, type FailpointName, failpointNames, noFailpoints } from './failpoints/index.ts';
 export * from './health/index.ts';

@@ -6,9 +6,10 @@ import { type AuditKey, type Denials, openAnchorer, openAnchorStore, openDenials
 import { openSnoozeWaker } from './dead-letter-groups/index.ts';
 import { openProbe, watchProof } from './dead-letter-report/index.ts';
 import { captureDeaths, openFold, openSweeper, retainLetters, sweepAll } from './dead-letters/index.ts';
+import { type Doctor, type Invariant, openDoctor, type Part, watchInvariants } from './doctor/index.ts';
 import { type Failpoint, noFailpoints } from './failpoints/index.ts';
 import { createHealth, type Health } from './health/index.ts';
-import { adminRoutes, type Authorize } from './http/index.ts';
+import { adminRoutes, type AuditProof, type Authorize } from './http/index.ts';
 import { type Lease, openLease } from './leases/index.ts';
 import { createLogger, type Logger } from './logging/index.ts';
 import { type Runnable, together } from './loops/index.ts';
@@ -91,6 +92,12 @@ export interface OpsOptions {
   readonly auditAnchorEveryMs?: number;
   /** Pause between two looks for rows of the audit log that wait for their link, in ms. Default 500. */
   readonly auditLinkEveryMs?: number;
+  /** What must always be true of the application's own tables: the doctor asks them beside the plane's. Default none. */
+  readonly invariants?: readonly Invariant[];
+  /** More parts of the application's system that the doctor looks at. Default none. */
+  readonly parts?: readonly Part[];
+  /** What this version wants applied, for the doctor to compare. Default the plane's own migrations. */
+  readonly migrationSets?: readonly MigrationSet[];
   /** Called in the transaction that buries runs and captures their letters. */
   readonly onDeaths?: OnDeaths;
   /** For tests: stops the plane at a named point. Default none. */
@@ -132,6 +139,8 @@ export interface Ops {
    * one is there, but at most for 10 s: `as_of` says how old it is.
    */
   overview(): Promise<QueueOverview>;
+  /** Looks at the invariants and stores what was found, for metrics and the next look: what a schedule runs. Throws when Postgres is away. */
+  runInvariants: Doctor['runInvariants'];
   /** Writes what is held back of denials, and closes the connections to Redis. The database is the application's to close. */
   close(): Promise<void>;
 }
@@ -171,9 +180,11 @@ export function openOps(options: OpsOptions): Ops {
   const sweeping = { ...common, failedSets: openFailedSets(redis, prefix) };
   const sweep = () => sweepAll(sweeping, AbortSignal.timeout(60_000));
   watchProof(sweeping);
+  watchInvariants({ db, metrics });
   const denials = openDenials({ db, log });
   const anchors = options.auditAnchor === undefined ? undefined : openAnchorStore(options.auditAnchor);
   const audit = { keys: options.auditKeys ?? [], anchors };
+  const doctor = openOpsDoctor({ ...sweeping, redis, overview, ...audit }, options);
   return {
     registry,
     health,
@@ -182,8 +193,17 @@ export function openOps(options: OpsOptions): Ops {
     authorize,
     denials,
     overview,
+    runInvariants: doctor.runInvariants,
     migrate: async () => void (await openMigrator({ url: db.url, sets: [opsMigrations] }).up()),
-    http: adminRoutes({ ...options, ...sweeping, sweep, overview, audit, web: { log, metrics, authorize, denials } }),
+    http: adminRoutes({
+      ...options,
+      ...sweeping,
+      sweep,
+      overview,
+      audit,
+      doctor,
+      web: { log, metrics, authorize, denials },
+    }),
     worker(handlers) {
       const worked = workerQueues(registry, handlers);
       return together('worker', [
@@ -253,6 +273,23 @@ function auditParts(
   if (auditAnchor === undefined) return [linker];
   const store = openAnchorStore(auditAnchor);
   return [linker, openAnchorer({ db, log, metrics, store, lease: lease('audit-anchor'), everyMs: auditAnchorEveryMs })];
+}
+
+type DoctorParts = Pick<Parts, 'db' | 'log' | 'registry' | 'queues' | 'failedSets'> &
+  AuditProof &
+  Pick<HealthParts, 'redis' | 'overview'>;
+
+function openOpsDoctor({ keys, ...parts }: DoctorParts, options: OpsOptions): Doctor {
+  const { reconcileAfterMs = 60_000, reconcileEveryMs = 60_000, auditAnchorEveryMs = 3_600_000 } = options;
+  return openDoctor({
+    ...parts,
+    auditKeys: keys,
+    anchorEveryMs: auditAnchorEveryMs,
+    invariants: options.invariants ?? [],
+    parts: options.parts ?? [],
+    migrationSets: options.migrationSets ?? [opsMigrations],
+    settledAfterMs: reconcileAfterMs + 2 * reconcileEveryMs,
+  });
 }
 
 interface HealthParts {

@@ -3,8 +3,9 @@ import type { Command } from 'commander';
 import { auditCommands } from './audit/commands.ts';
 import type { OperationsClient } from './client.ts';
 import { deadLetterCommands } from './dead-letters/commands.ts';
-import { addGroup, type CommandGroup, type Host } from './command.ts';
+import { addAlone, addGroup, type CommandGroup, type Host } from './command.ts';
 import type { Streams } from './print/terminal.ts';
+import { doctorCommands } from './doctor/commands.ts';
 import { jobCommands, queueCommands } from './queues/commands.ts';
 import { redriveCommands } from './redrives/commands.ts';
 
@@ -44,11 +45,12 @@ export const commandGroups: readonly CommandGroup[] = [
   auditCommands,
 ];
 
-/** Adds `dlq`, `queue`, `job`, `redrive` and `audit` to the host's program. They talk to the operations API and to nothing else. */
+/** Adds `dlq`, `queue`, `job`, `redrive`, `audit`, `doctor` and `invariants` to the host's program. They talk to the operations API and to nothing else. */
 export function operationsCommands(program: Command, options: OperationsCommandsOptions): void {
   const { environment, openLocal, end, now = () => new Date(), pollMs = 1_000, streams = process } = options;
   const host: Host = { environment, openLocal, end, now, pollMs, streams, loginName };
   for (const group of commandGroups) addGroup(program, group, host);
+  for (const alone of doctorCommands) addAlone(program, alone, host);
 }
 
 /** A container may run under a number that has no name. */

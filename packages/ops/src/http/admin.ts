@@ -13,6 +13,8 @@ import { deadLetterGroupRoutes } from './dead-letter-groups.ts';
 import { deadLetterReportRoutes } from './dead-letter-report.ts';
 import { deadLetterReadRoutes } from './dead-letters.ts';
 import type { RedriveHost } from '../redrives/index.ts';
+import type { Doctor } from '../doctor/index.ts';
+import { doctorRoutes } from './doctor.ts';
 import { jsonBody } from './json-body.ts';
 import { meRoute } from './me.ts';
 import { queueControlRoutes } from './queue-control.ts';
@@ -32,6 +34,8 @@ export interface AdminDeps {
   readonly redrives?: RedriveHost | undefined;
   /** Default: no key, and no anchors. */
   readonly audit?: AuditProof;
+  /** Default: nobody can be asked how the system is. */
+  readonly doctor?: Doctor;
   /** What kind of installation this is. Default `development`. */
   readonly environment?: string | undefined;
 }
@@ -50,6 +54,7 @@ export function adminRoutes(deps: AdminDeps) {
     deadLetterReportRoutes(app, deps);
     redriveRoutes(app, deps);
     auditRoutes(app, deps);
+    if (deps.doctor) doctorRoutes(app, { doctor: deps.doctor });
   };
 }
 
