@@ -105,9 +105,14 @@ export {
 export * from './refusals/index.ts';
 export {
   type CatchUp,
+  compareFireTimes,
   type Counts,
   defineSchedule,
+  type Mismatch,
   type ScheduleContext,
   type ScheduleDefinition,
   type ScheduleOptions,
+  scheduleInvariants,
+  schedulerQueue,
+  scheduleRetention,
 } from './schedules/index.ts';

@@ -38,7 +38,14 @@ import {
   watchStocks,
 } from './queues/index.ts';
 import { connectRedis, withDeadline, workerConnection } from './redis/index.ts';
-import type { ScheduleDefinition } from './schedules/index.ts';
+import {
+  failRuns,
+  openScheduleHandler,
+  openScheduler as openSchedules,
+  type ScheduleDefinition,
+  schedulerQueue,
+  watchSchedules,
+} from './schedules/index.ts';
 
 export interface OpsOptions {
   /** The application's own pool; the plane keeps its tables in schema `ops` of the same database. */
@@ -51,8 +58,13 @@ export interface OpsOptions {
   readonly metrics?: Metrics;
   /** Every queue of the application. */
   readonly queues: readonly QueueDefinition[];
-  /** What runs by the clock, see {@link defineSchedule}. Default none. */
+  /**
+   * What runs by the clock, see {@link defineSchedule}. With any of them {@link schedulerQueue} is one of `queues`. The scheduler records
+   * fire times, workers run what they ask for. Default none.
+   */
   readonly schedules?: readonly ScheduleDefinition[];
+  /** Pause between two looks of the scheduler at the clock, in ms. Default 1,000. */
+  readonly scheduleEveryMs?: number;
   /** Who is asking; undefined is a refusal. */
   readonly authorize: Authorize;
   /** Version of the application, stored with each worker. Default `0.0.0`. */
@@ -162,6 +174,7 @@ export function openOps(options: OpsOptions): Ops {
   const { db, prefix = '{ops}', version = '0.0.0', failpoint = noFailpoints, authorize } = options;
   const processId = randomUUID();
   const registry = createRegistry(options.queues);
+  const schedules = checkedSchedules(options.schedules ?? [], registry);
   const log = options.log ?? defaultLog(version, processId);
   const metrics = options.metrics ?? defaultMetrics(version, registry);
   const onError = (error: Error) => log.warn('redis_error', { error });
@@ -171,8 +184,10 @@ export function openOps(options: OpsOptions): Ops {
   const overview = cached(overviewCache, () => readOverview(db, queues, registry, () => new Date()));
   const health = openHealth({ db, redis, registry, queues, overview, log, metrics });
   watchStocks({ db, redis, metrics, registry, overview });
+  watchSchedules({ db, metrics, schedules });
   const onDeaths: OnDeaths = async (tx, dead) => {
     await captureDeaths(tx, dead);
+    await failRuns(tx, dead, { log });
     await options.onDeaths?.(tx, dead);
   };
   const deaths = openDeathWriter({ db, log, metrics, workerId: processId, onDeaths });
@@ -198,6 +213,7 @@ export function openOps(options: OpsOptions): Ops {
     http: adminRoutes({
       ...options,
       ...sweeping,
+      schedules,
       sweep,
       overview,
       audit,
@@ -205,7 +221,7 @@ export function openOps(options: OpsOptions): Ops {
       web: { log, metrics, authorize, denials },
     }),
     worker(handlers) {
-      const worked = workerQueues(registry, handlers);
+      const worked = workerQueues(registry, { ...scheduleHandlers({ db, schedules, log }), ...handlers });
       return together('worker', [
         openAttemptCounts({ ...common, queues: worked.map(({ queue }) => queue.name) }),
         openWorker(worked, {
@@ -248,12 +264,40 @@ function openScheduler(parts: Omit<Parts, 'lease' | 'everyMs'>, options: OpsOpti
     openRetention({ db, log, lease: lease('retention') }),
     openQueueWishes({ ...parts, lease: lease('queue-wishes') }),
     openSweeper({ ...parts, lease: lease('dead-letter-sweeper'), everyMs: options.sweepEveryMs ?? 3_000 }),
+    ...schedulePart(parts, options, lease),
     openFold({ db, log }),
     openRedriveEngine({ ...parts, ...redrives, host: redrives, lease: lease('redrives') }),
     openSnoozeWaker({ db, log, lease: lease('snooze-waker') }),
     ...auditParts(parts, options, lease),
     ...(probeEveryMs > 0 ? [openProbe({ ...parts, lease: lease('capture-probe'), everyMs: probeEveryMs })] : []),
   ]);
+}
+
+/** Two of a name, or runs that no queue takes, are mistakes of the host. */
+function checkedSchedules(
+  schedules: readonly ScheduleDefinition[],
+  registry: QueueRegistry,
+): readonly ScheduleDefinition[] {
+  const names = schedules.map(({ name }) => name);
+  const twice = names.find((name, at) => names.indexOf(name) !== at);
+  if (twice !== undefined) throw new TypeError(`two schedules are called "${twice}"`);
+  if (names.length > 0 && registry.get(schedulerQueue.name) !== schedulerQueue)
+    throw new TypeError('schedules run as jobs: list schedulerQueue among the queues');
+  return schedules;
+}
+
+function scheduleHandlers(deps: Parameters<typeof openScheduleHandler>[0]): Handlers {
+  if (deps.schedules.length === 0) return {};
+  return { [schedulerQueue.name]: openScheduleHandler(deps) };
+}
+
+function schedulePart(
+  { db, log }: Pick<Parts, 'db' | 'log'>,
+  { schedules = [], scheduleEveryMs = 1_000 }: OpsOptions,
+  lease: (name: string) => Lease,
+): Runnable[] {
+  if (schedules.length === 0) return [];
+  return [openSchedules({ db, log, schedules, lease: lease('schedules'), everyMs: scheduleEveryMs })];
 }
 
 /** Gives rows of the audit log their places in the chain, and keeps its head elsewhere. */

@@ -7,6 +7,15 @@ import type { letterAttempt, letterDetail, letterList, letterRow } from '../dead
 import type { explanation, jobList, jobRow, jobView, queueDetail, removedJob } from '../queue-control/contract.ts';
 import type { queueOverview, queueRow } from '../queues/contract.ts';
 import type { redriveDetail, redriveItem, redriveItems, redriveList, redriveSummary } from '../redrives/contract.ts';
+import type {
+  caughtUp,
+  controlledSchedule,
+  requestedRun,
+  scheduleList,
+  scheduleRun,
+  scheduleRunList,
+  scheduleView,
+} from '../schedules/contract.ts';
 
 /* What the commands read of the answers. */
 
@@ -41,3 +50,10 @@ export type ProofRow = z.infer<typeof proofRow>;
 export type DoctorPart = z.infer<typeof doctorPart>;
 export type DoctorReport = z.infer<typeof doctorReport>;
 export type ProbeResult = z.infer<typeof probeResult>;
+export type CaughtUp = z.infer<typeof caughtUp>;
+export type ControlledSchedule = z.infer<typeof controlledSchedule>;
+export type RequestedRun = z.infer<typeof requestedRun>;
+export type Schedule = z.infer<typeof scheduleView>;
+export type ScheduleList = z.infer<typeof scheduleList>;
+export type ScheduleRun = z.infer<typeof scheduleRun>;
+export type ScheduleRuns = z.infer<typeof scheduleRunList>;

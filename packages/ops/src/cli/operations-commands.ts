@@ -8,6 +8,7 @@ import type { Streams } from './print/terminal.ts';
 import { doctorCommands } from './doctor/commands.ts';
 import { jobCommands, queueCommands } from './queues/commands.ts';
 import { redriveCommands } from './redrives/commands.ts';
+import { scheduleCommands } from './schedules/commands.ts';
 
 /** What the host's settings say to the commands. */
 export interface OperationsEnvironment {
@@ -42,10 +43,11 @@ export const commandGroups: readonly CommandGroup[] = [
   queueCommands,
   jobCommands,
   redriveCommands,
+  scheduleCommands,
   auditCommands,
 ];
 
-/** Adds `dlq`, `queue`, `job`, `redrive`, `audit`, `doctor` and `invariants` to the host's program. They talk to the operations API and to nothing else. */
+/** Adds `dlq`, `queue`, `job`, `redrive`, `schedule`, `audit`, `doctor` and `invariants` to the host's program. They talk to the operations API and to nothing else. */
 export function operationsCommands(program: Command, options: OperationsCommandsOptions): void {
   const { environment, openLocal, end, now = () => new Date(), pollMs = 1_000, streams = process } = options;
   const host: Host = { environment, openLocal, end, now, pollMs, streams, loginName };

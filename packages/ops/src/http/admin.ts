@@ -13,6 +13,7 @@ import { deadLetterGroupRoutes } from './dead-letter-groups.ts';
 import { deadLetterReportRoutes } from './dead-letter-report.ts';
 import { deadLetterReadRoutes } from './dead-letters.ts';
 import type { RedriveHost } from '../redrives/index.ts';
+import type { ScheduleDefinition } from '../schedules/index.ts';
 import type { Doctor } from '../doctor/index.ts';
 import { doctorRoutes } from './doctor.ts';
 import { jsonBody } from './json-body.ts';
@@ -20,6 +21,7 @@ import { meRoute } from './me.ts';
 import { queueControlRoutes } from './queue-control.ts';
 import { redriveRoutes } from './redrives.ts';
 import { operation } from './route.ts';
+import { scheduleRoutes } from './schedules.ts';
 import { web, type WebOptions } from './web.ts';
 
 export interface AdminDeps {
@@ -32,6 +34,8 @@ export interface AdminDeps {
   readonly sweep: () => Promise<unknown>;
   readonly overview: () => Promise<QueueOverview>;
   readonly redrives?: RedriveHost | undefined;
+  /** Default none. */
+  readonly schedules?: readonly ScheduleDefinition[];
   /** Default: no key, and no anchors. */
   readonly audit?: AuditProof;
   /** Default: nobody can be asked how the system is. */
@@ -53,6 +57,7 @@ export function adminRoutes(deps: AdminDeps) {
     deadLetterGroupRoutes(app, deps);
     deadLetterReportRoutes(app, deps);
     redriveRoutes(app, deps);
+    scheduleRoutes(app, deps);
     auditRoutes(app, deps);
     if (deps.doctor) doctorRoutes(app, { doctor: deps.doctor });
   };

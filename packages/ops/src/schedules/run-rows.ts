@@ -78,7 +78,7 @@ export async function markOverdue(tx: Tx, now: Date): Promise<RunRow[]> {
   const { rows } = await tx.query<RunRow>(sql`
     with missed as (
       update ops.schedule_run set state = 'missed', reason = 'not_started'
-      where state = 'expected' and run_key is not null and miss_after < ${now} returning *),
+      where state = 'expected' and run_key is not null and miss_after <= ${now} returning *),
     overrunning as (
       update ops.schedule_run set overran = true
       where state = 'started' and not overran and started_at + limit_ms * interval '1 ms' < ${now} returning *)

@@ -47,6 +47,8 @@ export async function tickAll(deps: SchedulerDeps, signal?: AbortSignal): Promis
   const { db, schedules, log, clock = databaseClock } = deps;
   const rows = new Map((await readSchedules(db)).map((row) => [row.name, row]));
   const now = await clock(db);
+  // First, so that a run whose job did not start in time holds up none that follows.
+  tellOverdue(log, await db.transaction((tx) => markOverdue(tx, now)));
   for (const definition of schedules) {
     if (signal?.aborted) return;
     try {
@@ -56,7 +58,6 @@ export async function tickAll(deps: SchedulerDeps, signal?: AbortSignal): Promis
     }
   }
   await letOthersGo(deps, [...rows.values()], now);
-  tellOverdue(log, await db.transaction((tx) => markOverdue(tx, now)));
 }
 
 interface Turn {

@@ -77,7 +77,7 @@ export async function expectNext(
 }
 
 function entryOf(definition: ScheduleDefinition, one: Tick, now: Date): RunEntry {
-  const times = timesOf(definition, { ...one, now });
+  const times = timesOf(definition, { ...one, now: one.runs === 'catch_up' ? now : one.fireAt });
   if (!one.runs) return { ...times, origin: 'schedule', state: one.state, reason: one.reason };
   return { ...times, origin: one.runs, state: 'expected', ...jobOf(definition.name, one.fireAt) };
 }
@@ -87,18 +87,17 @@ export function jobOf(name: string, fireAt: Date, suffix = ''): { run_key: strin
   return { run_key: `sch-${name}-${Math.floor(fireAt.getTime() / 1_000)}${suffix}`, correlation_id: randomUUID() };
 }
 
-/** When a run is late, missed and too long; it could not start before it was planned. */
+/** When a run is late, missed and too long. One that is caught up could not start before `now`. */
 export function timesOf(
   definition: ScheduleDefinition,
   { fireAt, nextAt, now }: { fireAt: Date; nextAt: Date; now: Date },
 ): Pick<RunEntry, 'fire_at' | 'next_at' | 'late_after' | 'miss_after' | 'limit_ms'> {
   const intervalMs = nextAt.getTime() - fireAt.getTime();
-  const planned = Math.max(fireAt.getTime(), now.getTime());
   return {
     fire_at: fireAt,
     next_at: nextAt,
     late_after: new Date(fireAt.getTime() + graceOf(definition, intervalMs)),
-    miss_after: new Date(planned + missedAfter(intervalMs)),
+    miss_after: new Date(Math.max(fireAt.getTime(), now.getTime()) + missedAfter(intervalMs)),
     limit_ms: Math.round(limitOf(definition, intervalMs)),
   };
 }
