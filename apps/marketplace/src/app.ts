@@ -82,6 +82,7 @@ export function openApp(config: ReadyConfig, options: AppOptions) {
     billingDeps: { ...deps, depositMode: config.depositMode, webhookSecrets: webhookSecrets(config, keys) },
     distributionRouteDeps: { db },
     inboxDeps: deps,
+    emailRouteDeps: { db, publicUrl: config.publicUrl },
     badLeadDeps: deps,
     /** Who works on which queue. report_export and scheduler have no jobs yet. Links in mails begin with `publicUrl`. */
     handlers({ publicUrl = config.publicUrl }: { publicUrl?: string } = {}): Handlers {

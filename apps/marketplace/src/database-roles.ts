@@ -22,6 +22,7 @@ export const databaseRoles = {
     ...readsLinks,
     'public.*': 'raw',
     'public.subscription_area': 'rawd',
+    'public.email_suppression': 'rawd',
     'identity.*': 'rawd',
   },
   fmhl_worker: {

@@ -1,10 +1,14 @@
 import { describe, expect, it } from 'vitest';
-import { emailAddress, normaliseEmail } from './email-address.ts';
+import { emailAddress, maskEmail, normaliseEmail } from './email-address.ts';
 
 describe('an e-mail address', () => {
   it('is the same in any case, width and with blanks around', () => {
     expect(normaliseEmail('  Ada@Example.COM ')).toBe('ada@example.com');
     expect(normaliseEmail('ａｄａ@example.com')).toBe('ada@example.com');
+  });
+
+  it('is masked beyond use, and still told from others', () => {
+    expect(maskEmail('jane.doe@example.com')).toBe('j…@example.com');
   });
 
   it('is accepted as typed', () => {

@@ -12,3 +12,8 @@ const expected = 'must be an e-mail address, such as name@example.com';
  * mail headers are made of it.
  */
 export const emailAddress = z.string(expected).trim().max(254, expected).pipe(z.email(expected));
+
+/** Enough of an address to tell two apart, not enough to write to it: `j…@example.com`. */
+export function maskEmail(email: string): string {
+  return `${email.slice(0, 1)}…${email.slice(email.lastIndexOf('@'))}`;
+}

@@ -36,8 +36,18 @@ export const errors = {
   already_refunded: { status: 409, meaning: 'The price of the assignment has come back before.' },
   report_window_closed: { status: 409, meaning: 'Bad leads are reported sooner; `details.closed_at` says until when.' },
   already_decided: { status: 409, meaning: 'The opposite was decided before.' },
+  address_suppressed: {
+    status: 409,
+    meaning: 'The mailbox once refused a mail; `lift_suppression` tries it again.',
+  },
   insufficient_balance: { status: 409, meaning: 'The balance does not cover the amount.' },
   amount_mismatch: { status: 409, meaning: 'The amount differs from that of the payment, which stays as it was.' },
+  report_too_slow: { status: 400, meaning: 'The report took longer than 10 s; ask for a shorter time.' },
+  not_ready: { status: 409, meaning: 'The file is not written yet; `details.status` says how far the export is.' },
+  storage_unavailable: {
+    status: 503,
+    meaning: 'The place where files are kept does not answer, or has lost this one.',
+  },
   signature_invalid: { status: 401, meaning: 'The signature of the webhook is wrong, or older than 5 minutes.' },
 } as const;
 

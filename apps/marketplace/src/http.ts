@@ -14,6 +14,7 @@ import { authRoutes } from './features/auth/index.ts';
 import { badLeadRoutes } from './features/bad-leads/index.ts';
 import { billingRoutes, paymentWebhookRoute } from './features/billing/index.ts';
 import { distributionRoutes } from './features/distribution/index.ts';
+import { emailRoutes } from './features/email/index.ts';
 import { inboxRoutes } from './features/inbox/index.ts';
 import { adminLeadRoutes, publicLeadRoutes } from './features/leads/index.ts';
 import { subscriptionRoutes } from './features/subscriptions/index.ts';
@@ -95,6 +96,7 @@ function api(app: App) {
     paymentWebhookRoute(server, app.billingDeps);
     distributionRoutes(server, app.distributionRouteDeps);
     inboxRoutes(server, app.inboxDeps);
+    emailRoutes(server, app.emailRouteDeps);
     badLeadRoutes(server, app.badLeadDeps);
   };
 }

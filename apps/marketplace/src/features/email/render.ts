@@ -1,5 +1,5 @@
 import { type RenderedMail, renderLetter, UnwritableMail } from './letter.ts';
-import { type MailContext, type TemplateName, templates } from './templates.ts';
+import { isTemplate, type MailContext, type TemplateName, templates } from './templates.ts';
 
 /** Writes a mail from what its row holds. Throws {@link UnwritableMail}, which names the template and the faulty variables. */
 export function renderMail(name: string, variables: unknown, context: MailContext): RenderedMail {
@@ -16,8 +16,4 @@ function writeLetter<Name extends TemplateName>(name: Name, variables: unknown, 
   }
   // Each template takes what its own schema let through; TypeScript cannot follow that through the union.
   return template.write(checked.data as never, context);
-}
-
-function isTemplate(name: string): name is TemplateName {
-  return Object.hasOwn(templates, name);
 }

@@ -1,8 +1,6 @@
 import { enqueueMany, sql, type Tx } from '@fmhl/ops';
 import { emailQueue } from '../../queues.ts';
-import { templates } from './templates.ts';
-
-const urgent = new Set(Object.entries(templates).flatMap(([name, template]) => ('urgent' in template ? [name] : [])));
+import { isUrgent } from './templates.ts';
 
 /**
  * Plans the sending of mails that wait without a run, and answers how many: each is a repair worth counting. One that has a run is left
@@ -18,7 +16,7 @@ export async function requeueMails(tx: Tx, { limit }: { limit: number }): Promis
   const drafts = rows.map(({ id, template }) => ({
     key: `email-${id}`,
     payload: { v: 1 as const, email_id: id },
-    ...(urgent.has(template) && { priority: 0 }),
+    ...(isUrgent(template) && { priority: 0 }),
   }));
   return enqueueMany(tx, emailQueue, 'send_email', drafts);
 }

@@ -19,4 +19,5 @@ export const samples: { readonly [Name in TemplateName]: VariablesOf<Name> } = {
   bad_lead_decided: { assignment_id: id, outcome: 'approved', amount_cents: 2800, balance_after_cents: 123_456 },
   lead_refunded: { assignment_id: id, amount_cents: 2800, balance_after_cents: 123_456 },
   provider_suspended: { closed: false },
+  export_ready: { export_id: id, type: 'inbox', rows: 1, is_own: true },
 };

@@ -263,6 +263,27 @@ const lead_refunded = template({
   }),
 });
 
+const export_ready = template({
+  version: 1,
+  variables: z.strictObject({
+    export_id: z.uuid(),
+    type: z.enum(['inbox', 'balance', 'leads', 'assignments', 'ledger']),
+    rows: z.int().min(0),
+    is_own: z.boolean(),
+  }),
+  write: ({ export_id, type, rows, is_own }, { publicUrl }) => ({
+    subject: `Your export is ready: ${type}`,
+    paragraphs: [
+      `The file that you asked for has ${counted(rows, 'row')}. Sign in to download it within 24 hours; then it is removed.`,
+      'If you did not ask for it, tell us.',
+    ],
+    link: {
+      label: 'Download the file',
+      url: `${publicUrl}${is_own ? '/exports' : '/admin/exports'}/${export_id}`,
+    },
+  }),
+});
+
 /** Every mail the marketplace sends. */
 export const templates = {
   lead_confirm,
@@ -280,7 +301,17 @@ export const templates = {
   bad_lead_decided,
   lead_refunded,
   provider_suspended,
+  export_ready,
 } as const;
 
 export type TemplateName = keyof typeof templates;
 export type VariablesOf<Name extends TemplateName> = z.infer<(typeof templates)[Name]['variables']>;
+
+export function isTemplate(name: string): name is TemplateName {
+  return Object.hasOwn(templates, name);
+}
+
+/** Whether someone waits for a mail of this template. */
+export function isUrgent(name: string): boolean {
+  return isTemplate(name) && 'urgent' in templates[name];
+}

@@ -46,11 +46,6 @@ export function isDisposable(emailNorm: string): boolean {
   return disposableDomains.has(emailNorm.slice(emailNorm.lastIndexOf('@') + 1));
 }
 
-/** Enough of an address to tell two apart, not enough to write to it: `j…@example.com`. */
-export function maskEmail(email: string): string {
-  return `${email.slice(0, 1)}…${email.slice(email.lastIndexOf('@'))}`;
-}
-
 /** An address for `inet`: without the zone of a link-local one. */
 export function storableIp(ip: string): string {
   return ip.replace(/%.*$/, '');

@@ -1,8 +1,8 @@
 import { join, type Queryable, type Sql, sql } from '@fmhl/ops';
 import type { z } from 'zod';
+import { maskEmail } from '../../email-address.ts';
 import { refuse } from '../../errors.ts';
 import { cutPage, decodeCursor, momentCursor } from '../../paging.ts';
-import { maskEmail } from './contact.ts';
 import type { LeadQuery, LeadStatus, leadDetail, leadItem, leadList } from './contract.ts';
 
 type LeadItem = z.infer<typeof leadItem>;
