@@ -1,6 +1,8 @@
 import { type BreachRow, type Database, findBreaches, type Queryable, sql } from '@fmhl/ops';
-import { probes as badLeadProbes } from '../features/bad-leads/index.ts';
+import { badLeadInvariants } from '../features/bad-leads/index.ts';
+import { moneyInvariants } from '../features/billing/index.ts';
 import { distributeLead, type Distribution, type DistributionDeps, probes } from '../features/distribution/index.ts';
+import { subscriptionInvariants } from '../features/subscriptions/index.ts';
 
 /** Runs one sale of a lead, of its present sale number. */
 export async function sellLead(db: Database, leadId: string, deps: DistributionDeps): Promise<Distribution> {
@@ -12,7 +14,7 @@ export async function sellLead(db: Database, leadId: string, deps: DistributionD
 /** The rows that break an invariant, by its name; empty when all hold. */
 export async function brokenInvariants(db: Queryable): Promise<Record<string, readonly BreachRow[]>> {
   const broken: Record<string, readonly BreachRow[]> = {};
-  for (const probe of [...probes, ...badLeadProbes]) {
+  for (const probe of [...probes, ...badLeadInvariants, ...moneyInvariants, ...subscriptionInvariants]) {
     const { rows } = await findBreaches(db, probe);
     if (rows.length > 0) broken[probe.name] = rows;
   }

@@ -22,13 +22,21 @@ export interface TestProduct {
 /** A row of the table that is an operation, and no page. */
 export type Operation = OperationRow & { readonly access: NonNullable<OperationRow['access']> };
 
-/** `redisDatabase` keeps the files that use a product apart: each names another. */
-export async function openTestProduct({ redisDatabase }: { redisDatabase: number }): Promise<TestProduct> {
+export interface TestProductOptions {
+  /** Keeps the files that use a product apart: each names another. */
+  readonly redisDatabase: number;
+  /** Another way to the database at `url` for the product, which the world does not take. */
+  readonly reach?: (url: string) => Promise<string>;
+  readonly settings?: Readonly<Record<string, string>>;
+}
+
+export async function openTestProduct(options: TestProductOptions): Promise<TestProduct> {
+  const { redisDatabase, reach = async (url) => url, settings = {} } = options;
   const world = await openTestWorld();
   const lines: string[] = [];
-  const servers = { databaseUrl: world.url, redisUrl: `${inject('redisUrl')}?db=${redisDatabase}` };
+  const servers = { databaseUrl: await reach(world.url), redisUrl: `${inject('redisUrl')}?db=${redisDatabase}` };
   const config = {
-    ...readConfig({ LOG_LEVEL: 'debug' }),
+    ...readConfig({ LOG_LEVEL: 'debug', ...settings }),
     ...servers,
     smtpUrl: 'smtp://127.0.0.1:1',
     tokenKey: '5e'.repeat(32),

@@ -1,10 +1,11 @@
 import type { Invariant } from '@fmhl/ops';
 
-/** What must always be true of refunds and reports: read-only queries that answer the rows which break it. */
-export const probes: readonly Invariant[] = [
+/** What must always be true of refunds and reports. */
+export const badLeadInvariants: readonly Invariant[] = [
   {
     name: 'I4',
-    title: 'An assignment is refunded at most once, what was charged, to who was charged; and is marked so exactly then.',
+    title:
+      'An assignment is refunded at most once, what was charged, to who was charged; and is marked so exactly then.',
     enforcedBy: 'ledger_entry_refund (assignment_id); refunded_at is set once, in the statement that credits',
     sql: `
       select coalesce(a.id, r.assignment_id) as assignment_id, r.id as entry_id
@@ -18,7 +19,8 @@ export const probes: readonly Invariant[] = [
   },
   {
     name: 'bad_lead_reports',
-    title: 'What is refunded was approved, in whatever way, and what was approved is refunded; a report is of its buyer.',
+    title:
+      'What is refunded was approved, in whatever way, and what was approved is refunded; a report is of its buyer.',
     enforcedBy: 'one transaction for approval and refund, the row of the report locked first',
     sql: `
       select coalesce(a.id, r.assignment_id) as assignment_id

@@ -1,0 +1,172 @@
+import { randomUUID } from 'node:crypto';
+import { sql } from '@fmhl/ops';
+import type { FastifyInstance } from 'fastify';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type Cut, type CuttableDatabase, openCuttableDatabase } from '../../testing/cut-commit.ts';
+import { brokenInvariants } from '../../testing/distribution.ts';
+import { openTestServer, signedInAs } from '../../testing/http.ts';
+import { nth, present } from '../../testing/nth.ts';
+import { openTestWorld, type TestWorld } from '../../testing/world.ts';
+import { badLeadRoutes } from './index.ts';
+import { memo, moneyOf, openMarket } from './market.fixture.ts';
+
+let world: TestWorld;
+let market: Awaited<ReturnType<typeof openMarket>>;
+/** The same database over a wire that can be cut, and the routes on it. */
+let wire: CuttableDatabase;
+let overWire: FastifyInstance;
+const admin = signedInAs(randomUUID(), 'admin');
+
+beforeAll(async () => {
+  world = await openTestWorld();
+  market = await openMarket(world, { providers: 4 });
+  wire = await openCuttableDatabase(world.url);
+  overWire = await openTestServer(world.log, {
+    routes: (app) => badLeadRoutes(app, { ...world, db: wire.db }),
+  });
+});
+afterAll(async () => {
+  await Promise.all([overWire.close(), market.server.close()]);
+  await wire.close();
+  await world.close();
+});
+
+async function reportedLead() {
+  const sold = await market.sell();
+  const buyer = nth(market.providers, 0);
+  const id = sold.of(buyer);
+  await world.db.query(sql`
+    insert into bad_lead_report (assignment_id, provider_id, reason, status, via, reported_at)
+    values (${id}, ${buyer.id}, 'spam', 'pending', 'report', now())`);
+  return { ...sold, id, ids: market.providers.map((one) => sold.of(one)) };
+}
+
+const expectedOf = (assignments: number) => ({
+  leads: 1,
+  assignments,
+  providers: assignments,
+  refund_cents: assignments * 2_800,
+});
+
+async function refunds(ids: readonly string[]): Promise<number> {
+  const { rows } = await world.db.query<{ count: number }>(sql`
+    select count(*)::int as count from v_ledger_entry where kind = 'lead_refund' and assignment_id = any(${ids}::uuid[])`);
+  return present(rows[0]).count;
+}
+
+describe('fifty at once who refund one assignment', () => {
+  it('by every way there is give its price back once', async () => {
+    const { id, ids, leadId } = await reportedLead();
+    const buyer = nth(market.providers, 0);
+    const before = await moneyOf(world, buyer.id);
+    const ways = [
+      () => market.asAdmin('POST', `/admin/bad-leads/${id}/approve`, { memo }),
+      () => market.asAdmin('POST', `/admin/assignments/${id}/refund`, { memo }),
+      () => market.asAdmin('POST', '/admin/leads/mark-bad', { memo, ids: [leadId], expected: expectedOf(4) }),
+      () => market.asAdmin('POST', '/admin/bad-leads/bulk', { memo, action: 'approve', ids: [id] }),
+      () => market.asAdmin('POST', `/admin/bad-leads/${id}/reject`, { memo }),
+    ];
+    const ends = await Promise.all(Array.from({ length: 50 }, (_one, at) => nth(ways, at % ways.length)()));
+    expect(ends.filter((end) => end.status >= 500)).toEqual([]);
+    const after = await moneyOf(world, buyer.id);
+    const times = after.refunds.filter((one) => one.assignment_id === id).length;
+    expect(times).toBeLessThanOrEqual(1);
+    expect(after.balance).toBe(before.balance + 2_800 * times);
+    // A rejection may have come first and the mark too late: then a last word is had here.
+    await market.asAdmin('POST', `/admin/assignments/${id}/refund`, { memo });
+    expect(await refunds([id])).toBe(1);
+    expect([1, 4]).toContain(await refunds(ids));
+    expect(await brokenInvariants(world.db)).toEqual({});
+  });
+
+  it.each([
+    ['approvals', (id: string) => `/admin/bad-leads/${id}/approve`],
+    ['goodwill', (id: string) => `/admin/assignments/${id}/refund`],
+  ])('as %s find one winner', async (_name, urlOf) => {
+    const { id } = await reportedLead();
+    const ends = await Promise.all(Array.from({ length: 50 }, () => market.asAdmin('POST', urlOf(id), { memo })));
+    expect(ends.filter((end) => end.body.refund)).toHaveLength(1);
+    expect(await refunds([id])).toBe(1);
+  });
+
+  it('as marks on two leads of the same buyers wait for each other in one order', async () => {
+    const leads = await Promise.all([reportedLead(), reportedLead(), reportedLead()]);
+    const ids = leads.flatMap((lead) => lead.ids);
+    const ends = await Promise.all(
+      leads.flatMap(({ leadId }) =>
+        Array.from({ length: 6 }, () =>
+          market.asAdmin('POST', '/admin/leads/mark-bad', { memo, ids: [leadId], expected: expectedOf(4) }),
+        ),
+      ),
+    );
+    const done = ends.filter((end) => end.body.results?.[0]?.changed);
+    expect(done.map((end) => end.body.refund_cents)).toEqual([11_200, 11_200, 11_200]);
+    expect(await refunds(ids)).toBe(12);
+    expect(world.metrics.counts['billingFailure.refund.error']).toBeUndefined();
+    expect(await brokenInvariants(world.db)).toEqual({});
+  });
+});
+
+describe('a connection that is lost at the COMMIT of a refund', () => {
+  const send = (key: string | undefined, url: string, payload: object) =>
+    overWire.inject({
+      method: 'POST',
+      url,
+      headers: { ...admin, ...(key && { 'idempotency-key': key }) },
+      payload: { memo, ...payload },
+    });
+
+  it.each([
+    ['approval', 'before'],
+    ['approval', 'after'],
+    ['goodwill', 'before'],
+    ['goodwill', 'after'],
+  ] as const)('leaves an %s whole or absent (cut %s it), and the repeat makes it one', async (way, cut: Cut) => {
+    const { id } = await reportedLead();
+    const url = way === 'approval' ? `/admin/bad-leads/${id}/approve` : `/admin/assignments/${id}/refund`;
+    const key = way === 'approval' ? undefined : randomUUID();
+    const made = wire.cuts;
+    wire.cutNext(cut);
+    const first = await send(key, url, {});
+    expect([wire.cuts - made, first.statusCode, first.json().code]).toEqual([1, 503, 'database_unavailable']);
+    expect(await refunds([id])).toBe(cut === 'after' ? 1 : 0);
+    const second = await send(key, url, {});
+    expect(second.statusCode).toBe(200);
+    if (key) expect(second.json().refund.amount_cents).toBe(2_800);
+    else expect(second.json().changed).toBe(cut === 'before');
+    expect(await refunds([id])).toBe(1);
+    expect(await brokenInvariants(world.db)).toEqual({});
+  });
+
+  it.each(['before', 'after'] as const)(
+    'of a lead that is marked bad is asked again in place (cut %s it)',
+    async (cut) => {
+      const { ids, leadId } = await reportedLead();
+      const made = wire.cuts;
+      wire.cutNext(cut);
+      const answer = await send(randomUUID(), '/admin/leads/mark-bad', { ids: [leadId], expected: expectedOf(4) });
+      expect([wire.cuts - made, answer.statusCode]).toEqual([1, 200]);
+      expect(answer.json().results).toEqual([{ id: leadId, ok: true, changed: cut === 'before' }]);
+      expect(await refunds(ids)).toBe(4);
+      expect(await brokenInvariants(world.db)).toEqual({});
+    },
+  );
+
+  it('leaves nothing of it when the process behind it is ended in the middle', async () => {
+    const { id } = await reportedLead();
+    const ended = wire.db.transaction(async (tx) => {
+      const { approveReport } = await import('./decide.ts');
+      const actor = { id: randomUUID(), name: 'a test', via: 'http' } as const;
+      await approveReport(tx, { assignmentId: id, memo, actor }, world);
+      const { rows } = await tx.query<{ pid: number }>(sql`select pg_backend_pid() as pid`);
+      await world.db.query(sql`select pg_terminate_backend(${present(rows[0]).pid})`);
+    });
+    await expect(ended).rejects.toThrow();
+    expect(await refunds([id])).toBe(0);
+    const mails = await world.db.query(
+      sql`select from email where related_id = ${id} and template = 'bad_lead_decided'`,
+    );
+    expect(mails.rowCount).toBe(0);
+    expect(await brokenInvariants(world.db)).toEqual({});
+  });
+});
