@@ -1,7 +1,10 @@
 import type { Invariant } from '@fmhl/ops';
 import { alertCents, toleranceCents } from './discrepancy.ts';
 
-/** What each account holds, and what its ledger says. */
+/** Accounts that moved since `$1`. */
+const moved = `select provider_id from v_account where updated_at >= $1::timestamptz`;
+
+/** What each account that moved holds, and what its ledger says. */
 const sums = `
   select a.provider_id, a.balance_cents, a.version, coalesce(e.cents, 0) as ledger_cents, coalesce(e.last, 0) as last,
          e.newest_cents
@@ -9,7 +12,8 @@ const sums = `
   left join (
     select provider_id, sum(amount_cents) as cents, max(account_version) as last,
            (array_agg(balance_after_cents order by account_version desc))[1] as newest_cents
-    from v_ledger_entry group by provider_id) e using (provider_id)`;
+    from v_ledger_entry where provider_id in (${moved}) group by provider_id) e using (provider_id)
+  where a.updated_at >= $1::timestamptz`;
 
 const openCase = (account: string) => `
   exists (select from v_balance_correction c
@@ -48,16 +52,17 @@ export const moneyInvariants: readonly Invariant[] = [
       select e.provider_id, e.version, e.reason from (
         select provider_id, coalesce(lag(account_version) over entries, 0) + 1 as version, 'number missing' as reason,
                account_version <> coalesce(lag(account_version) over entries, 0) + 1 as is_wrong
-        from v_ledger_entry window entries as (partition by provider_id order by account_version)
+        from v_ledger_entry where provider_id in (${moved}) window entries as (partition by provider_id order by account_version)
         union all
         select provider_id, account_version, 'balance does not follow',
                abs(balance_after_cents - sum(amount_cents) over (partition by provider_id order by account_version))
                  > ${toleranceCents}
-        from v_ledger_entry
+        from v_ledger_entry where provider_id in (${moved})
         union all
         select a.provider_id, coalesce(max(l.account_version), 0) + 1, 'number missing behind the last',
                a.version <> coalesce(max(l.account_version), 0)
-        from v_account a left join v_ledger_entry l using (provider_id) group by a.provider_id, a.version) e
+        from v_account a left join v_ledger_entry l using (provider_id)
+        where a.updated_at >= $1::timestamptz group by a.provider_id, a.version) e
       where e.is_wrong and not ${explained('e', 'e.version')} and not ${openCase('e')}`,
   },
   {
@@ -67,9 +72,13 @@ export const moneyInvariants: readonly Invariant[] = [
     next: 'look at the payment’s events; credit or take back by an adjustment',
     sql: `
       select p.id as payment_id, e.id as entry_id, p.status
-      from (select * from v_payment where status = 'succeeded') p
-      full join (select * from v_ledger_entry where kind = 'deposit') e on e.payment_id = p.id
-      where p.id is null or e.id is null or e.amount_cents <> p.amount_cents or e.provider_id <> p.provider_id`,
+      from v_payment p left join v_ledger_entry e on e.payment_id = p.id and e.kind = 'deposit'
+      where p.status = 'succeeded' and p.updated_at >= $1::timestamptz
+        and (e.id is null or e.amount_cents <> p.amount_cents or e.provider_id <> p.provider_id)
+      union all
+      select e.payment_id, e.id, p.status
+      from v_ledger_entry e left join v_payment p on p.id = e.payment_id
+      where e.kind = 'deposit' and e.created_at >= $1::timestamptz and p.status is distinct from 'succeeded'`,
   },
   {
     name: 'M8',

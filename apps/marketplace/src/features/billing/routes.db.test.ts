@@ -6,242 +6,32 @@ import { makeUser } from '../../testing/auth.ts';
 import { makeCredit } from '../../testing/billing.ts';
 import { brokenInvariants } from '../../testing/distribution.ts';
 import { openTestServer, signedInAs } from '../../testing/http.ts';
-import { nth } from '../../testing/nth.ts';
 import { makeProvider } from '../../testing/subscriptions.ts';
 import { openTestWorld } from '../../testing/world.ts';
 import { billingRoutes } from './routes.ts';
-import { signWebhook } from './signature.ts';
-import { paymentWebhookRoute } from './webhook-route.ts';
 
-const webhookSecret = 'shared with the gateway';
-const now = new Date('2026-01-05T10:30:00Z');
 let world: Awaited<ReturnType<typeof openTestWorld>>;
 let db: Database;
 let app: FastifyInstance;
-let instant: FastifyInstance;
 
 beforeAll(async () => {
   world = await openTestWorld();
   db = world.db;
-  const deps = { db, metrics: world.metrics, log: world.log };
   app = await openTestServer(world.log, {
-    routes: (server) => {
-      billingRoutes(server, { ...deps, depositMode: 'gateway' });
-      paymentWebhookRoute(server, { ...deps, webhookSecrets: [webhookSecret, 'the one before it'], now: () => now });
-    },
-  });
-  instant = await openTestServer(world.log, {
-    routes: (server) => billingRoutes(server, { ...deps, depositMode: 'instant' }),
+    routes: (server) => billingRoutes(server, { db, metrics: world.metrics, log: world.log, depositMode: 'gateway' }),
   });
 });
 afterAll(async () => {
-  await Promise.all([app.close(), instant.close()]);
+  await app.close();
   await world.close();
 });
 
 const key = () => ({ 'idempotency-key': randomUUID() });
 
-async function depositOf(provider: { userId: string }, amount_cents: number, server = app) {
-  const headers = { ...signedInAs(provider.userId, 'provider'), ...key() };
-  return server.inject({ method: 'POST', url: '/provider/deposits', headers, payload: { amount_cents } });
-}
-
-async function pendingPayment(amount_cents = 5_000) {
-  const provider = await makeProvider(db);
-  const answer = await depositOf(provider, amount_cents);
-  return { provider, paymentId: answer.json().payment.id as string };
-}
-
-function report(body: object, { secret = webhookSecret, at = now, signed = JSON.stringify(body) } = {}) {
-  return app.inject({
-    method: 'POST',
-    url: '/webhooks/payments',
-    headers: { 'content-type': 'application/json', 'x-fmhl-signature': signWebhook(signed, secret, at) },
-    payload: JSON.stringify(body),
-  });
-}
-
-function success(paymentId: string, extra: object = {}) {
-  return {
-    gateway: 'acme',
-    external_id: `ext-${paymentId}`,
-    payment_id: paymentId,
-    amount_cents: 5_000,
-    status: 'succeeded',
-    ...extra,
-  };
-}
-
 async function balance(provider: { userId: string }): Promise<number> {
   const answer = await app.inject({ url: '/provider/balance', headers: signedInAs(provider.userId, 'provider') });
   return answer.json().balance_cents as number;
 }
-
-describe('a deposit', () => {
-  it('is credited at once where deposits are instant, with a receipt', async () => {
-    const provider = await makeProvider(db);
-    const answer = await depositOf(provider, 5_000, instant);
-    expect(answer.statusCode).toBe(201);
-    expect(answer.json()).toMatchObject({
-      balance_cents: 5_000,
-      resumed: 0,
-      payment: { amount_cents: 5_000, status: 'succeeded' },
-    });
-    const { rows } = await db.query(
-      sql`select template from v_email where related_id = ${answer.json().payment.id as string}`,
-    );
-    expect(rows).toEqual([{ template: 'deposit_receipt' }]);
-  });
-
-  it('waits for the gateway otherwise', async () => {
-    const { provider, paymentId } = await pendingPayment();
-    expect(paymentId).toBeTypeOf('string');
-    expect(await balance(provider)).toBe(0);
-  });
-
-  it('is made once under one key, and needs a key', async () => {
-    const provider = await makeProvider(db);
-    const headers = { ...signedInAs(provider.userId, 'provider'), ...key() };
-    const ask = () =>
-      instant.inject({ method: 'POST', url: '/provider/deposits', headers, payload: { amount_cents: 2_000 } });
-    const answers = [await ask(), await ask()];
-    expect(answers.map((answer) => answer.json().payment.id)).toEqual([
-      nth(answers, 0).json().payment.id,
-      nth(answers, 0).json().payment.id,
-    ]);
-    expect(await balance(provider)).toBe(2_000);
-    const without = await app.inject({
-      method: 'POST',
-      url: '/provider/deposits',
-      headers: signedInAs(provider.userId, 'provider'),
-      payload: { amount_cents: 2_000 },
-    });
-    expect([without.statusCode, without.json().code]).toEqual([400, 'idempotency_key_required']);
-  });
-
-  it.each([999, 1_000_001, 1_000.5, -5_000, '5000', null])('of %j cents is refused', async (amount) => {
-    const answer = await depositOf(await makeProvider(db), amount as number);
-    expect([answer.statusCode, answer.json().code]).toEqual([400, 'validation_failed']);
-  });
-
-  it('needs a verified address', async () => {
-    const answer = await depositOf(await makeProvider(db, { emailVerified: false }), 5_000);
-    expect([answer.statusCode, answer.json().code]).toEqual([403, 'email_unverified']);
-  });
-});
-
-describe('the payment webhook', () => {
-  it('credits a payment once, however often it is told', async () => {
-    const { provider, paymentId } = await pendingPayment();
-    const answers = [
-      await report(success(paymentId)),
-      await report(success(paymentId)),
-      await report(success(paymentId)),
-    ];
-    expect(answers.map((answer) => [answer.statusCode, answer.json().changed])).toEqual([
-      [200, true],
-      [200, false],
-      [200, false],
-    ]);
-    expect(await balance(provider)).toBe(5_000);
-    const { rows } = await world.db.query(
-      sql`select actor, via, details ->> 'status' as status from ops.audit_log where target_id = ${paymentId} and action = 'billing.deposit_ended'`,
-    );
-    expect(rows).toEqual([{ actor: 'gateway:acme', via: 'webhook', status: 'succeeded' }]);
-  });
-
-  it('credits a payment once when told ten times at once', async () => {
-    const { provider, paymentId } = await pendingPayment();
-    const answers = await Promise.all(Array.from({ length: 10 }, () => report(success(paymentId))));
-    expect(answers.map((answer) => answer.statusCode)).toEqual(Array.from({ length: 10 }, () => 200));
-    expect(answers.filter((answer) => answer.json().changed)).toHaveLength(1);
-    expect(await balance(provider)).toBe(5_000);
-  });
-
-  it('ignores a failure that is told after the success', async () => {
-    const { provider, paymentId } = await pendingPayment();
-    await report(success(paymentId));
-    const late = await report(success(paymentId, { status: 'failed' }));
-    expect([late.statusCode, late.json().changed, late.json().payment.status]).toEqual([200, false, 'succeeded']);
-    expect(await balance(provider)).toBe(5_000);
-  });
-
-  it.each(['failed', 'expired'])('credits nothing for a payment that %s, also not later', async (status) => {
-    const { provider, paymentId } = await pendingPayment();
-    expect((await report(success(paymentId, { status }))).json()).toMatchObject({ changed: true, payment: { status } });
-    const late = await report(success(paymentId));
-    expect([late.statusCode, late.json().code]).toEqual([409, 'invalid_state']);
-    expect(await balance(provider)).toBe(0);
-  });
-
-  it('changes nothing when told that a payment is pending', async () => {
-    const { paymentId } = await pendingPayment();
-    expect((await report(success(paymentId, { status: 'pending' }))).json()).toMatchObject({
-      changed: false,
-      payment: { status: 'pending' },
-    });
-  });
-
-  it.each<[string, Parameters<typeof report>[1]]>([
-    ['too old', { at: new Date(now.getTime() - 301_000) }],
-    ['from the future', { at: new Date(now.getTime() + 301_000) }],
-    ['made with another secret', { secret: 'guessed' }],
-    ['of another body', { signed: '{}' }],
-  ])('refuses a signature %s', async (_case, forgery) => {
-    const { provider, paymentId } = await pendingPayment();
-    const answer = await report(success(paymentId), forgery);
-    expect([answer.statusCode, answer.json().code]).toEqual([401, 'signature_invalid']);
-    expect(await balance(provider)).toBe(0);
-  });
-
-  it('refuses a request without a signature before it looks at the body', async () => {
-    for (const payload of ['{}', 'not json', '', '['.repeat(500)]) {
-      const answer = await app.inject({
-        method: 'POST',
-        url: '/webhooks/payments',
-        headers: { 'content-type': 'application/json' },
-        payload,
-      });
-      expect(answer.statusCode).toBe(401);
-    }
-  });
-
-  it('refuses another amount, an unknown payment, and one of another provider', async () => {
-    const { provider, paymentId } = await pendingPayment();
-    const answers = await Promise.all([
-      report(success(paymentId, { amount_cents: 50_000 })),
-      report(success(randomUUID())),
-      report(success(paymentId, { provider_id: randomUUID() })),
-    ]);
-    expect(answers.map((answer) => [answer.statusCode, answer.json().code])).toEqual([
-      [409, 'amount_mismatch'],
-      [404, 'not_found'],
-      [404, 'not_found'],
-    ]);
-    expect(await balance(provider)).toBe(0);
-  });
-
-  it('refuses to settle two payments with one of the gateway, and one payment with two', async () => {
-    const first = await pendingPayment();
-    const second = await pendingPayment();
-    await report(success(first.paymentId));
-    const reused = await report({ ...success(second.paymentId), external_id: `ext-${first.paymentId}` });
-    const doubled = await report({ ...success(first.paymentId), external_id: 'another' });
-    expect([reused.statusCode, doubled.statusCode]).toEqual([409, 409]);
-    expect([await balance(first.provider), await balance(second.provider)]).toEqual([5_000, 0]);
-  });
-
-  it.each([
-    ['unknown fields', { admin: true }],
-    ['a negative amount', { amount_cents: -5_000 }],
-    ['an unknown status', { status: 'refunded' }],
-    ['NUL in an id', { external_id: 'a\u0000b' }],
-    ['a malformed id', { payment_id: '1' }],
-  ])('refuses %s, though signed', async (_case, extra) => {
-    const answer = await report(success(randomUUID(), extra));
-    expect([answer.statusCode, answer.json().code]).toEqual([400, 'validation_failed']);
-  });
-});
 
 describe('an adjustment', () => {
   const adjustment = async (providerId: string, payload: object, role: 'admin' | 'provider' = 'admin') => {
