@@ -1,8 +1,11 @@
+import { randomUUID } from 'node:crypto';
 import { audit, type Database, openDatabase, raw, sql } from '@fmhl/ops';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { actingAs, appendOnly, type DatabaseRole, databaseRoles, grantRoles } from './database-roles.ts';
 import { removeEnded } from './features/accounts/index.ts';
 import { removeOldSignIns } from './features/auth/index.ts';
+import { reconcileBalances } from './features/billing/index.ts';
+import { reactivateSubscriptions } from './features/subscriptions/index.ts';
 import { openTestWorld, type TestWorld } from './testing/world.ts';
 
 let world: TestWorld;
@@ -111,6 +114,23 @@ describe('every process role', () => {
     ],
   ])('fmhl_scheduler makes nobody an admin: %s', async (statement) => {
     await expect(databaseOf('fmhl_scheduler').query(raw(statement))).rejects.toThrow('permission denied');
+  });
+
+  it('fmhl_worker runs the schedules of money: it corrects and wakes, and closes no case', async () => {
+    const db = databaseOf('fmhl_worker');
+    const level = await world.make.level({ nicheId: (await world.make.niche()).id, priceCents: 500 });
+    const [small, large] = [await world.make.provider(), await world.make.provider()];
+    for (const { id: providerId } of [small, large]) {
+      await world.make.credit({ providerId, amountCents: 1_000 });
+      await world.make.subscription({ providerId, levelId: level.id, status: 'paused_funds' });
+    }
+    await world.db.query(sql`update account set balance_cents = 1050 where provider_id = ${small.id}`);
+    await world.db.query(sql`update account set balance_cents = 9000 where provider_id = ${large.id}`);
+    const run = { db, runId: randomUUID(), correlationId: 'of-a-test', log: world.log, metrics: world.metrics };
+    expect(await reconcileBalances(run)).toMatchObject({ corrected: 1, alerted: 1 });
+    expect(await reactivateSubscriptions(run)).toMatchObject({ reactivated: 2 });
+    for (const statement of ['update balance_correction set closed_at = now()', 'delete from reconciliation_run'])
+      await expect(db.query(raw(statement))).rejects.toThrow('permission denied');
   });
 
   it('fmhl_scheduler removes what ended', async () => {

@@ -195,7 +195,7 @@ describe('the payment webhook', () => {
       [422, 'idempotency_key_reused'],
     ]);
     const other = await pendingPayment();
-    const stolen = await report(success(other.paymentId, { event_id: told.event_id }));
+    const stolen = await report(success(other.paymentId, { event_id: `evt-${paymentId}` }));
     expect([stolen.statusCode, stolen.json().code]).toEqual([422, 'idempotency_key_reused']);
     expect([await balance(provider), await balance(other.provider)]).toEqual([5_000, 0]);
     const { rows } = await db.query(sql`select status, changed from payment_event where payment_id = ${paymentId}`);
