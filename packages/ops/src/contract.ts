@@ -14,6 +14,7 @@ export {
   retryBody,
   retryPreview,
 } from './dead-letters/contract.ts';
+export * from './doctor/contract.ts';
 export * from './filters/index.ts';
 export * from './http/contract.ts';
 export * from './permissions/contract.ts';

@@ -200,7 +200,12 @@ export function diskPart(directory: string): Part {
   return {
     name: 'disk',
     async look() {
-      const { bavail, blocks, bsize } = await statfs(directory);
+      const found = await statfs(directory).catch((error: NodeJS.ErrnoException) => {
+        if (error.code === 'ENOENT') return undefined;
+        throw error;
+      });
+      if (!found) return fine('no data directory on this machine');
+      const { bavail, blocks, bsize } = found;
       const free = bavail * bsize;
       const share = Math.round((100 * bavail) / Math.max(1, blocks));
       const says = `${(free / giB).toFixed(1)} GiB free (${share} %) for the data directory`;

@@ -6,6 +6,7 @@ export { eraseLead } from './erase.ts';
 export { eraseToken } from './erase-token.ts';
 export { contextUnder, underLead } from './correlation.ts';
 export { openIntake } from './intake.ts';
+export { leadInvariants } from './invariants.ts';
 export { leadEvent } from './lead-events.ts';
 export { type BadLead, endAsBad } from './mark-bad.ts';
 export { openNicheDirectory } from './niche-directory.ts';

@@ -1,0 +1,8 @@
+-- migrate:up
+
+-- For the doctor, which looks at the entries since its last look. Entries come in the order of their time, so a few pages hold it.
+create index ledger_entry_created on ledger_entry using brin (created_at) with (pages_per_range = 32);
+
+-- migrate:down
+
+drop index ledger_entry_created;
