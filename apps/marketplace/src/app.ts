@@ -3,6 +3,7 @@ import {
   type Authorize,
   type Database,
   connectRedis,
+  diskPart,
   type Handlers,
   openDatabase,
   openOps,
@@ -25,8 +26,10 @@ import {
   reinstateProvider,
   suspendProvider,
 } from './features/subscriptions/index.ts';
+import { invariants } from './invariants.ts';
 import { auditPurpose, type Keys, openKeys } from './keys.ts';
 import { bindProductMetrics } from './metrics.ts';
+import { migrationSets } from './migrations.ts';
 import { queues } from './queues.ts';
 import { Limiter, type LimiterOptions, quotasOf, type RequestLimits } from './request-limits/index.ts';
 import { openSweeper } from './sweeper.ts';
@@ -161,6 +164,9 @@ function openPlane(
     version,
     auditAnchor: config.auditAnchor === noAnchor ? undefined : config.auditAnchor,
     environment: config.nodeEnv,
+    invariants,
+    migrationSets,
+    parts: [diskPart(config.dataDir)],
     queues,
     failpoint: armFailpoint(config.failpoint, (name) => log.warn('failpoint_hit', { failpoint: name })),
     redisUrl: config.redisUrl,
