@@ -26,7 +26,9 @@ import type { AdminDeps } from './admin.ts';
 import { count, operation } from './route.ts';
 import { write } from './write.ts';
 
-const nameParam = z.strictObject({ name: z.string().regex(/^[a-z][a-z0-9-]{0,59}$/, 'must be the name of a schedule') });
+const nameParam = z.strictObject({
+  name: z.string().regex(/^[a-z][a-z0-9-]{0,59}$/, 'must be the name of a schedule'),
+});
 
 /** What runs by the clock: what was expected, what became of it, and what operators ask for. */
 export function scheduleRoutes(app: FastifyInstance, deps: AdminDeps): void {

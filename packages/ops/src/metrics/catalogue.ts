@@ -146,7 +146,9 @@ function scheduleMetrics(prefix: string) {
       'How long the first fire time waits after which no run started, 0 when none is overdue, or when paused or off',
     ),
     schedule_grace_seconds: gauge('Delay after which a run is late'),
-    schedule_last_success_timestamp_seconds: gauge('End of the last successful run; before the first, when it was made'),
+    schedule_last_success_timestamp_seconds: gauge(
+      'End of the last successful run; before the first, when it was made',
+    ),
   });
 }
 

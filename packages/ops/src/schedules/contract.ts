@@ -89,7 +89,12 @@ export const scheduleView = z.object({
   late_24h: z.int(),
   /** The last 20 that have come, newest first. */
   outcomes: z.array(
-    z.object({ run_id: z.string(), expected_at: z.iso.datetime(), state: z.enum(scheduleRunStates), late: z.boolean() }),
+    z.object({
+      run_id: z.string(),
+      expected_at: z.iso.datetime(),
+      state: z.enum(scheduleRunStates),
+      late: z.boolean(),
+    }),
   ),
   /**
    * How ledger and configuration differ: `removed` (not configured any more), `changed` (another rule is stored), `not_recorded` (no

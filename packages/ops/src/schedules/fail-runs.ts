@@ -23,7 +23,12 @@ export async function failRuns(
       action: 'schedule.run_failed',
       targetType: 'schedule',
       targetId: run.schedule,
-      details: { run_id: run.id, fire_at: run.fire_at.toISOString(), cause: run.reason, dead_letter: run.dead_letter_id },
+      details: {
+        run_id: run.id,
+        fire_at: run.fire_at.toISOString(),
+        cause: run.reason,
+        dead_letter: run.dead_letter_id,
+      },
     });
     const duration_ms = now.getTime() - (run.started_at ?? now).getTime();
     if (failure) tx.afterCommit(() => log.error('scheduled_job_failed', asError(failure), { ...of, duration_ms }));

@@ -15,7 +15,8 @@ export const scheduleInvariants: readonly ScheduleInvariant[] = [
   {
     name: 'S1',
     title: 'The ledger of a schedule holds each fire time of its rule once, and nothing else',
-    enforcedBy: 'fire times, jobs and last tick in one commit, under the lock of the schedule; unique (schedule, fire_at)',
+    enforcedBy:
+      'fire times, jobs and last tick in one commit, under the lock of the schedule; unique (schedule, fire_at)',
     next: look,
     sql: `
       select r.schedule, r.fire_at, before.next_at as expected_at, 'does not follow the one before' as what

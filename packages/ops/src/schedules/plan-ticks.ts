@@ -4,7 +4,13 @@ import { missedAfter } from './intervals.ts';
 /** What becomes of a fire time that has come: it is run, now or as a catch-up, or the ledger says why not. */
 export type Tick =
   | { readonly fireAt: Date; readonly nextAt: Date; readonly runs: 'schedule' | 'catch_up' }
-  | { readonly fireAt: Date; readonly nextAt: Date; readonly runs?: undefined; readonly state: 'missed'; readonly reason: 'outage' }
+  | {
+      readonly fireAt: Date;
+      readonly nextAt: Date;
+      readonly runs?: undefined;
+      readonly state: 'missed';
+      readonly reason: 'outage';
+    }
   | {
       readonly fireAt: Date;
       readonly nextAt: Date;

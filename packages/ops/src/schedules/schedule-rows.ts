@@ -42,7 +42,11 @@ export async function addSchedule(tx: Tx, definition: ScheduleDefinition, now: D
 }
 
 /** From now on the schedule fires by this rule; what was recorded stays. */
-export async function changeRule(tx: Tx, { name, cron, timeZone, enabled }: ScheduleDefinition, now: Date): Promise<void> {
+export async function changeRule(
+  tx: Tx,
+  { name, cron, timeZone, enabled }: ScheduleDefinition,
+  now: Date,
+): Promise<void> {
   await tx.query(sql`
     update ops.schedule
     set cron = ${cron}, time_zone = ${timeZone}, enabled = ${enabled}, removed_at = null,

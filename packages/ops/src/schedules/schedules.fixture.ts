@@ -35,7 +35,8 @@ export async function openTravel(schedules: readonly ScheduleDefinition[] = [tid
   let now = new Date(0);
   const clock = async () => now;
   const rows = async (schedule = 'tidy') =>
-    (await db.query<RunRow>(sql`select * from ops.schedule_run where schedule = ${schedule} order by fire_at, id`)).rows;
+    (await db.query<RunRow>(sql`select * from ops.schedule_run where schedule = ${schedule} order by fire_at, id`))
+      .rows;
   return {
     plane,
     clock,

@@ -1,7 +1,14 @@
 import type { Tx } from '../postgres/index.ts';
 import type { ScheduleDefinition } from './definition.ts';
 import { forgetExpected } from './run-rows.ts';
-import { addSchedule, changePolicy, changeRule, lockSchedule, removeSchedule, type ScheduleRow } from './schedule-rows.ts';
+import {
+  addSchedule,
+  changePolicy,
+  changeRule,
+  lockSchedule,
+  removeSchedule,
+  type ScheduleRow,
+} from './schedule-rows.ts';
 import { expectNext, tick } from './tick.ts';
 
 /** How a stored schedule differs from what the configuration says. */

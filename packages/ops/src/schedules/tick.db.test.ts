@@ -48,9 +48,7 @@ describe('a fire time', () => {
     await travel.at('2026-01-02T14:02Z');
     travel.set('2026-01-02T14:05:01Z');
     const { db, log } = travel.plane;
-    await Promise.all(
-      Array.from({ length: 8 }, () => tickAll({ db, log, schedules: [tidy()], clock: travel.clock })),
-    );
+    await Promise.all(Array.from({ length: 8 }, () => tickAll({ db, log, schedules: [tidy()], clock: travel.clock })));
     expect(await travel.ledger()).toEqual(['2026-01-02T14:05Z expected job', '2026-01-02T14:10Z expected']);
     expect(await travel.jobs()).toHaveLength(1);
   });
@@ -110,7 +108,12 @@ describe('three days without a scheduler', () => {
     const lines = await travel.ledger();
     const count = (what: string) => lines.filter((line) => line.includes(what)).length;
     expect(await compareFireTimes(travel.plane.db, [definition])).toEqual([]);
-    return { lines: lines.length, missed: count('missed (outage)'), jobs: (await travel.jobs()).length, last: lines.at(-2) };
+    return {
+      lines: lines.length,
+      missed: count('missed (outage)'),
+      jobs: (await travel.jobs()).length,
+      last: lines.at(-2),
+    };
   };
 
   it('are missed but for the last fire time, every five minutes', async () => {
@@ -221,7 +224,9 @@ describe('a schedule', () => {
   it('whose ticks cannot be recorded holds up none of the others', async () => {
     const others = [tidy(), tidy({ name: 'dust' })];
     await travel.at('2026-01-02T14:02Z', others);
-    await travel.plane.db.query(sql`alter table ops.schedule_run add constraint no_tidy check (schedule <> 'tidy') not valid`);
+    await travel.plane.db.query(
+      sql`alter table ops.schedule_run add constraint no_tidy check (schedule <> 'tidy') not valid`,
+    );
     await travel.at('2026-01-02T14:05Z', others);
     await travel.plane.db.query(sql`alter table ops.schedule_run drop constraint no_tidy`);
     expect(await travel.ledger()).toEqual(['2026-01-02T14:05Z expected']);

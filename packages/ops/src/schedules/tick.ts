@@ -72,7 +72,11 @@ export async function expectNext(
 ): Promise<void> {
   const fireAt = nextFireTime(rule, after);
   const nextAt = nextFireTime(rule, fireAt);
-  const entry = { ...timesOf(definition, { fireAt, nextAt, now: after }), origin: 'schedule', state: 'expected' } as const;
+  const entry = {
+    ...timesOf(definition, { fireAt, nextAt, now: after }),
+    origin: 'schedule',
+    state: 'expected',
+  } as const;
   await writeTicks(tx, definition.name, [entry]);
 }
 

@@ -1,10 +1,5 @@
 import type { CommandGroup } from '../command.ts';
-import {
-  scheduleCatchUpCommand,
-  schedulePauseCommand,
-  scheduleResumeCommand,
-  scheduleRunCommand,
-} from './control.ts';
+import { scheduleCatchUpCommand, schedulePauseCommand, scheduleResumeCommand, scheduleRunCommand } from './control.ts';
 import { scheduleListCommand, scheduleRunsCommand } from './list.ts';
 
 export const scheduleCommands: CommandGroup = {

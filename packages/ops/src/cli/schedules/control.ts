@@ -37,7 +37,11 @@ export const scheduleCatchUpCommand = command<CatchUpOptions>({
     const path = `${pathOf(name)}/catch-up`;
     if (!dryRun) {
       const { ticks } = await write<CaughtUp>(run, 'POST', path, { ...span, dry_run: true });
-      await consent(run, { does: `run ${ticks.length} missed ticks of ${name}`, isBulk: ticks.length > 1, needsReason: true });
+      await consent(run, {
+        does: `run ${ticks.length} missed ticks of ${name}`,
+        isBulk: ticks.length > 1,
+        needsReason: true,
+      });
     }
     const body = dryRun ? { ...span, dry_run: true } : { ...span, reason: run.output.reason };
     printTicks(run, name, await write<CaughtUp>(run, 'POST', path, body));
@@ -48,7 +52,8 @@ function readMoment({ now }: Run, flag: string, text: string): string {
   const seconds = readDuration(text);
   if (seconds !== undefined) return new Date(now().getTime() - seconds * 1_000).toISOString();
   const time = Date.parse(text);
-  if (Number.isNaN(time)) throw misused(`${flag} takes a time such as 2026-01-02T14:00Z or an age such as 12h, not "${text}"`);
+  if (Number.isNaN(time))
+    throw misused(`${flag} takes a time such as 2026-01-02T14:00Z or an age such as 12h, not "${text}"`);
   return new Date(time).toISOString();
 }
 

@@ -41,7 +41,11 @@ function scheduleColumns(now: Date): Column<Schedule>[] {
   return [
     { title: 'schedule', of: ({ name }) => name, least: 12 },
     { title: 'runs', of: ({ words }) => words, least: 14, leave: 1 },
-    { title: 'last', of: ({ last_run }) => last_run?.state ?? '–', style: ({ last_run }) => stateStyles[last_run?.state ?? ''] },
+    {
+      title: 'last',
+      of: ({ last_run }) => last_run?.state ?? '–',
+      style: ({ last_run }) => stateStyles[last_run?.state ?? ''],
+    },
     { title: 'ago', of: ({ last_run }) => age(last_run?.started_at, now), align: 'right' },
     { title: 'next', of: (schedule) => nextText(schedule, now), align: 'right' },
     number('missed', ({ missed_24h }) => missed_24h),
@@ -84,11 +88,16 @@ export const scheduleRunsCommand = command<RunsOptions>({
 
 const runColumns: readonly Column<ScheduleRun>[] = [
   { title: 'expected', of: ({ expected_at }) => moment(expected_at) },
-  { title: 'state', of: ({ state, reason }) => (reason ? `${state}, ${reason}` : state), style: ({ state }) => stateStyles[state] },
+  {
+    title: 'state',
+    of: ({ state, reason }) => (reason ? `${state}, ${reason}` : state),
+    style: ({ state }) => stateStyles[state],
+  },
   { title: 'marks', of: ({ marks, origin }) => [...marks, ...(origin === 'schedule' ? [] : [origin])].join(', ') },
   {
     title: 'took',
-    of: ({ duration_ms }) => (duration_ms === null ? '–' : duration_ms < 3_000 ? `${duration_ms} ms` : duration(duration_ms / 1_000)),
+    of: ({ duration_ms }) =>
+      duration_ms === null ? '–' : duration_ms < 3_000 ? `${duration_ms} ms` : duration(duration_ms / 1_000),
     align: 'right',
     leave: 3,
   },
