@@ -19,6 +19,7 @@ import { setLowBalance, watchMoney } from './features/billing/index.ts';
 import { openDistributionHandler, readSales } from './features/distribution/index.ts';
 import { type EmailHandlerDeps, type MailTransport, openEmailHandler, openTransport } from './features/email/index.ts';
 import { confirmToken, eraseToken, requeueApproved } from './features/leads/index.ts';
+import { openExportHandler } from './features/reports/index.ts';
 import { relyingPartyOf } from './features/second-factor/index.ts';
 import {
   activateProvider,
@@ -26,6 +27,7 @@ import {
   reinstateProvider,
   suspendProvider,
 } from './features/subscriptions/index.ts';
+import { openFileStore } from './file-store/index.ts';
 import { invariants } from './invariants.ts';
 import { auditPurpose, type Keys, openKeys } from './keys.ts';
 import { bindProductMetrics } from './metrics.ts';
@@ -64,6 +66,7 @@ export function openApp(config: ReadyConfig, options: AppOptions) {
   const deps = { db, log, metrics: bindProductMetrics(metrics), now };
   // The relay hands jobs over, and may read nothing of the marketplace.
   if (role !== 'relay') watchMoney({ db, metrics });
+  const files = openFileStore(config);
   const signIn = { ...deps, keys, passwords, relyingParty: relyingPartyOf(config.publicUrl) };
   let transport: MailTransport | undefined;
   let limits: RequestLimits | undefined;
@@ -86,8 +89,9 @@ export function openApp(config: ReadyConfig, options: AppOptions) {
     distributionRouteDeps: { db },
     inboxDeps: deps,
     emailRouteDeps: { db, publicUrl: config.publicUrl },
+    reportDeps: { ...deps, files },
     badLeadDeps: deps,
-    /** Who works on which queue. report_export and scheduler have no jobs yet. Links in mails begin with `publicUrl`. */
+    /** Who works on which queue. Links in mails begin with `publicUrl`. */
     handlers({ publicUrl = config.publicUrl }: { publicUrl?: string } = {}): Handlers {
       transport ??= openTransport(config.smtpUrl);
       const mail = { ...deps, transport, from: config.mailFrom, publicUrl, ...linkTokens(keys) };
@@ -95,9 +99,11 @@ export function openApp(config: ReadyConfig, options: AppOptions) {
       return {
         distribute_lead: { handler: openDistributionHandler(deps), concurrency },
         email_send: { handler: openEmailHandler(mail), concurrency },
+        // Each reads a page at a time, without a pause: more of them at once only take the database from others.
+        report_export: { handler: openExportHandler({ ...deps, files }), concurrency: Math.min(concurrency, 2) },
       };
     },
-    sweeper: (): Runnable => openSweeper({ ...deps, appMetrics: metrics }),
+    sweeper: (): Runnable => openSweeper({ ...deps, files, appMetrics: metrics }),
     /** How often who may ask. Connects to Redis: only what serves HTTP wants them. */
     requestLimits(): RequestLimits {
       return (limits ??= openRequestLimits(config, { log, keys, metrics: deps.metrics }));

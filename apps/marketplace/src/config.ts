@@ -43,6 +43,7 @@ export function readConfig(
     ...readings.flatMap(({ fault }) => fault ?? []),
     ...missing.map(({ name }) => `${settings[name].env}: required by this command`),
     ...contradictions(values),
+    ...missingOfStorage(values),
     ...unsaid(values, env),
   ];
   if (lines.length > 0) throw new ConfigError(lines);
@@ -120,6 +121,14 @@ function unsaid({ nodeEnv }: Config, env: Environment): string[] {
   if (nodeEnv !== 'production') return [];
   const lines: string[] = [];
   if (!env.DEPOSIT_MODE)
+/** A bucket cannot be guessed, nor who may use it. */
+function missingOfStorage(values: Config): string[] {
+  if (values.exportStorage !== 's3') return [];
+  const needed = ['s3Endpoint', 's3Bucket', 's3AccessKeyId', 's3SecretAccessKey'] as const;
+  const missing = needed.filter((name) => values[name] === undefined);
+  return missing.map((name) => `${settings[name].env}: required when EXPORT_STORAGE is s3`);
+}
+
     lines.push('DEPOSIT_MODE: expected gateway, or instant on purpose, when NODE_ENV is production');
   if (!env.AUDIT_ANCHOR && !env.AUDIT_ANCHOR_FILE)
     lines.push('AUDIT_ANCHOR: expected a path or an https address, or none on purpose, when NODE_ENV is production');

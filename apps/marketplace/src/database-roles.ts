@@ -34,6 +34,7 @@ export const databaseRoles = {
     'public.email': 'raw',
     'public.email_suppression': 'ra',
     'public.lead': 'rw',
+    'public.export_job': 'rw',
     'public.account': 'rw',
     'public.ledger_entry': 'ra',
     'public.rotation': 'raw',
@@ -55,6 +56,7 @@ export const databaseRoles = {
     ...links,
     'public.*': 'r',
     'public.lead': 'rw',
+    'public.export_job': 'rw',
     'public.email': 'raw',
     'identity.*': '',
     // To remove old rows it locks them, which asks for a right to change some column: one that opens nothing.

@@ -17,6 +17,7 @@ import { distributionRoutes } from './features/distribution/index.ts';
 import { emailRoutes } from './features/email/index.ts';
 import { inboxRoutes } from './features/inbox/index.ts';
 import { adminLeadRoutes, publicLeadRoutes } from './features/leads/index.ts';
+import { exportRoutes, reportRoutes } from './features/reports/index.ts';
 import { subscriptionRoutes } from './features/subscriptions/index.ts';
 import { type FrontPageLink, frontPage } from './front-page.ts';
 import { describeRoute } from './openapi.ts';
@@ -97,6 +98,8 @@ function api(app: App) {
     distributionRoutes(server, app.distributionRouteDeps);
     inboxRoutes(server, app.inboxDeps);
     emailRoutes(server, app.emailRouteDeps);
+    reportRoutes(server, app.reportDeps);
+    exportRoutes(server, app.reportDeps);
     badLeadRoutes(server, app.badLeadDeps);
   };
 }

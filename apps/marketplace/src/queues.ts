@@ -44,7 +44,13 @@ export const reportExportQueue = defineQueue({
   attempts: 3,
   backoffMs: [30_000, 2 * minute],
   kinds: {
-    export_report: { schema: z.strictObject({ v: z.literal(1), export_id: z.uuid() }), sideEffect: 'idempotent' },
+    export_report: {
+      schema: z.strictObject({ v: z.literal(1), export_id: z.uuid() }),
+      sideEffect: 'idempotent',
+      lockedPaths: ['/export_id'],
+      // A million rows over a slow line to the storage.
+      timeoutMs: 15 * minute,
+    },
   },
 });
 

@@ -281,6 +281,43 @@ export const settings = {
   },
   requestsPerAddress: {
     env: 'RATE_LIMIT_ADDRESS',
+  exportStorage: {
+    env: 'EXPORT_STORAGE',
+    schema: choice(['local', 's3']),
+    default: 'local',
+    describe: 'Where the files of exports are kept for their 24 hours: in EXPORT_DIR, or in a bucket.',
+  },
+  exportDir: {
+    env: 'EXPORT_DIR',
+    schema: text('a directory'),
+    defaultMeaning: 'exports in the data directory',
+    describe:
+      'Directory of the files of exports; where roles run apart, one that those of api, worker and scheduler share.',
+  },
+  s3Endpoint: {
+    env: 'S3_ENDPOINT',
+    schema: address(['http:', 'https:'], 'https://s3.us-east-1.amazonaws.com'),
+    describe:
+      'S3, or a server that speaks its language; browsers that download an export must reach it by this address too.',
+  },
+  s3Region: { env: 'S3_REGION', schema: text('a region'), default: 'us-east-1', describe: 'Region of the bucket.' },
+  s3Bucket: {
+    env: 'S3_BUCKET',
+    schema: z.string().regex(/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/, 'the name of a bucket'),
+    describe: 'Bucket of the files of exports; it must be private.',
+  },
+  s3AccessKeyId: {
+    env: 'S3_ACCESS_KEY_ID',
+    schema: text('an access key'),
+    secret: true,
+    describe: 'Access key that may read, write, list and delete objects and uploads of the bucket.',
+  },
+  s3SecretAccessKey: {
+    env: 'S3_SECRET_ACCESS_KEY',
+    schema: text('a secret'),
+    secret: true,
+    describe: 'Secret of the access key.',
+  },
     schema: wholeNumber(0, 1_000_000),
     default: '1200',
     describe: 'Requests a minute from one IPv4 address, or one /64 of IPv6. 0 for no limit.',

@@ -4,6 +4,8 @@ import { removeOldSignIns } from './features/auth/index.ts';
 import { queueMissingMails } from './features/distribution/index.ts';
 import { requeueMails } from './features/email/index.ts';
 import { expireUnconfirmed, requeueStuck, stampLateSales } from './features/leads/index.ts';
+import { sweepExports } from './features/reports/index.ts';
+import type { FileStore } from './file-store/index.ts';
 import type { Log } from './log.ts';
 import type { AppMetrics, ProductMetrics } from './metrics.ts';
 
@@ -13,6 +15,8 @@ export interface SweeperDeps {
   readonly metrics: ProductMetrics;
   readonly appMetrics: AppMetrics;
   readonly now: () => Date;
+  /** Files of exports. */
+  readonly files: FileStore;
 }
 
 /** Rows of one kind in one transaction. */
@@ -20,11 +24,11 @@ const limit = 500;
 const everyMs = 60_000;
 
 /**
- * The loop that ends what nobody ends: leads never confirmed, approved leads whose job vanished, sales that are late, and mails
- * that were promised and are missing.
+ * The loop that ends what nobody ends: leads never confirmed, approved leads whose job vanished, sales that are late, mails that
+ * were promised and are missing, exports that are over or dead.
  * Each row is taken by one transaction only, so two sweepers share the work in place of doubling it.
  */
-export function openSweeper({ db, log, metrics, appMetrics, now }: SweeperDeps): Runnable {
+export function openSweeper({ db, log, metrics, appMetrics, now, files }: SweeperDeps): Runnable {
   const repairs = appMetrics.counter('reconciler_repairs_total');
   const counted = {
     lead_requeued: repairs.labels({ kind: 'lead_requeued' }),
@@ -41,16 +45,18 @@ export function openSweeper({ db, log, metrics, appMetrics, now }: SweeperDeps):
       const late = await db.transaction((tx) => stampLateSales(tx, { limit }, { metrics }));
       const promised = await db.transaction((tx) => queueMissingMails(tx, { limit }));
       const mails = await db.transaction((tx) => requeueMails(tx, { limit }));
+      const exports = await sweepExports(db, { files, limit });
       const { sessions, failures } = await removeOldSignIns(db, { now: now(), limit });
       await removeEnded(db, now());
       counted.lead_requeued.inc(stuck);
       counted.mail_promised.inc(promised);
       counted.mail_requeued.inc(mails);
-      if (expired + stuck + late + promised + mails > 0) {
+      if (expired + stuck + late + promised + mails + exports.expired + exports.failed > 0) {
         const repaired = { requeued: stuck, mails_promised: promised, mails_requeued: mails };
-        log.info('sweeper_ran', { expired, late, ...repaired, sessions });
+        const ended = { exports_expired: exports.expired, exports_failed: exports.failed };
+        log.info('sweeper_ran', { expired, late, ...repaired, ...ended, sessions });
       }
-      return { more: Math.max(expired, stuck, late, promised, mails, sessions, failures) === limit };
+      return { more: Math.max(expired, stuck, late, promised, mails, sessions, failures, exports.expired) === limit };
     },
   });
 }

@@ -6,7 +6,7 @@ import { type Database, join, type Queryable, raw, sql, type Sql } from '../post
 import type { QueueRegistry } from '../queues/index.ts';
 import { refuse } from '../refusals/index.ts';
 import type { ExportColumn } from './contract.ts';
-import { type Cell, csvLine } from './csv.ts';
+import { type Cell, csvLine } from '../csv/index.ts';
 import { countUpTo, pageStatement } from './list-queries.ts';
 import { type FilterReader, type FilterTexts, readFilter } from './read-filter.ts';
 import { armsOf, completed, selectionOf } from './selection.ts';

@@ -1,0 +1,2 @@
+export * from './export-contract.ts';
+export * from './report-contract.ts';

@@ -1,0 +1,7 @@
+export { type ExportRouteDeps, exportRoutes } from './export-routes.ts';
+export { reportProbes } from './invariants.ts';
+export { type ExportHandlerDeps, openExportHandler } from './jobs.ts';
+export { reportFormulas, type ReportReference } from './report-formulas.ts';
+export { reportRules } from './report-rules.ts';
+export { reportRoutes } from './report-routes.ts';
+export { sweepExports } from './sweep-exports.ts';

@@ -1,0 +1,76 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { csvLine, isFormula } from './csv.ts';
+
+/** Reads one file of CSV, letter by letter, as RFC 4180 has it. */
+function parse(text: string): string[][] {
+  const rows: string[][] = [[]];
+  let cell = '';
+  let isQuoted = false;
+  for (let at = 0; at < text.length; at += 1) {
+    const letter = text[at];
+    if (isQuoted) {
+      if (letter !== '"') cell += letter;
+      else if (text[at + 1] === '"') cell += text[(at += 1)];
+      else isQuoted = false;
+    } else if (letter === '"' && cell === '') isQuoted = true;
+    else if (letter === ',' || (letter === '\r' && text[at + 1] === '\n')) {
+      rows.at(-1)?.push(cell);
+      cell = '';
+      if (letter === '\r') {
+        rows.push([]);
+        at += 1;
+      }
+    } else cell += letter;
+  }
+  return rows.slice(0, -1);
+}
+
+const withoutApostrophe = (cell: string) => (isFormula(cell) ? cell.slice(1) : cell);
+
+/** Texts with what breaks files and starts formulas in many places. */
+const hostile = fc.string({
+  unit: fc.constantFrom(...'=+-@|\'",;\t\r\n 7aé\u00a0\u3000\ufeff\u200b＝＋－＠'),
+  maxLength: 12,
+});
+const texts = fc.array(fc.oneof(hostile, fc.string({ unit: 'grapheme' })), { minLength: 1, maxLength: 6 });
+
+describe('a line of CSV', () => {
+  it.each([
+    [['plain', 7, true, null, undefined], 'plain,7,true,,'],
+    [['a,b', 'say "hi"', 'two\nlines'], '"a,b","say ""hi""","two\nlines"'],
+    [['=1+1', '+1', '-1', '@x', '\tx', ' =cmd'], "'=1+1,'+1,'-1,'@x,'\tx,' =cmd"],
+    [['\r=1', '\u3000＝1', '＋1', '－1', '＠x', '\u200b=1'], "\"'\r=1\",'\u3000＝1,'＋1,'－1,'＠x,'\u200b=1"],
+    [["'tis", "'=1", 'a=1', '1-1'], "'tis,''=1,a=1,1-1"],
+    [[-1, { digits: '-15.00' }, new Date(0)], '-1,-15.00,1970-01-01T00:00:00.000Z'],
+  ])('of %j', (cells, line) => {
+    expect(csvLine(cells)).toBe(`${line}\r\n`);
+  });
+
+  it('quotes every text where it is asked to, and nothing else', () => {
+    expect(csvLine(['a', '', 1, null, { digits: '0.50' }, '=x'], { quote: 'text' })).toBe(`"a","",1,,0.50,"'=x"\r\n`);
+  });
+
+  it.each(['1e5', '--1', '', '1,5', '=1', 'NaN'])('takes %j for no number', (digits) => {
+    expect(() => csvLine([{ digits }])).toThrow(TypeError);
+  });
+
+  it('reads back as what was written, whatever the texts hold', () => {
+    fc.assert(
+      fc.property(fc.array(texts, { minLength: 1 }), fc.constantFrom('needed', 'text'), (rows, quote) => {
+        const file = rows.map((row) => csvLine(row, { quote: quote as 'needed' | 'text' })).join('');
+        expect(parse(file).map((row) => row.map(withoutApostrophe))).toEqual(rows);
+      }),
+    );
+  });
+
+  it('begins no cell with what a spreadsheet runs, also behind blanks and in full width', () => {
+    fc.assert(
+      fc.property(texts, (row) => {
+        // What a spreadsheet makes of a cell: blanks do not count, and full width is normal width.
+        const shown = parse(csvLine(row)).flatMap((cells) => cells.map((cell) => cell.normalize('NFKC').trim()));
+        expect(shown.filter((cell) => /^[=+\-@]/.test(cell))).toEqual([]);
+      }),
+    );
+  });
+});
