@@ -122,6 +122,9 @@ describe('the OpenAPI document', () => {
         return header !== undefined && (header.required ?? false) === isRequired;
       });
     expect(needs(true).toSorted()).toEqual([
+      'post /api/v1/admin/assignments/{id}/refund',
+      'post /api/v1/admin/bad-leads/bulk',
+      'post /api/v1/admin/leads/mark-bad',
       'post /api/v1/admin/providers',
       'post /api/v1/admin/providers/{id}/adjustments',
       'post /api/v1/admin/queues/dlq/groups/reclassify',

@@ -4,12 +4,7 @@ import { markBadRoute } from './mark-bad-route.ts';
 import { type ProviderReportDeps, providerReportRoutes } from './provider-routes.ts';
 
 export { eraseNotes } from './erase-notes.ts';
-export { approveReport, refundAssignment, rejectReport } from './decide.ts';
 export { badLeadInvariants } from './invariants.ts';
-export { markLeadBad, markLeadsBad, planMarkBad } from './mark-bad.ts';
-export { readReportCounts } from './reading.ts';
-export { reportBadLead } from './report.ts';
-export { historyOf, noReports } from './reporter-flags.ts';
 
 export type BadLeadRouteDeps = AdminBadLeadDeps & ProviderReportDeps;
 
