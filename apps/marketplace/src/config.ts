@@ -116,11 +116,6 @@ function contradictions({
   return lines;
 }
 
-/** What must be said in production, because its default is for trying things out: money for nothing, and an audit log that nothing outside vouches for. */
-function unsaid({ nodeEnv }: Config, env: Environment): string[] {
-  if (nodeEnv !== 'production') return [];
-  const lines: string[] = [];
-  if (!env.DEPOSIT_MODE)
 /** A bucket cannot be guessed, nor who may use it. */
 function missingOfStorage(values: Config): string[] {
   if (values.exportStorage !== 's3') return [];
@@ -129,6 +124,11 @@ function missingOfStorage(values: Config): string[] {
   return missing.map((name) => `${settings[name].env}: required when EXPORT_STORAGE is s3`);
 }
 
+/** What must be said in production, because its default is for trying things out: money for nothing, and an audit log that nothing outside vouches for. */
+function unsaid({ nodeEnv }: Config, env: Environment): string[] {
+  if (nodeEnv !== 'production') return [];
+  const lines: string[] = [];
+  if (!env.DEPOSIT_MODE)
     lines.push('DEPOSIT_MODE: expected gateway, or instant on purpose, when NODE_ENV is production');
   if (!env.AUDIT_ANCHOR && !env.AUDIT_ANCHOR_FILE)
     lines.push('AUDIT_ANCHOR: expected a path or an https address, or none on purpose, when NODE_ENV is production');

@@ -266,21 +266,6 @@ export const settings = {
     secret: true,
     describe: 'PAYMENT_WEBHOOK_SECRET before its last change, accepted beside it.',
   },
-  depositMode: {
-    env: 'DEPOSIT_MODE',
-    schema: choice(['instant', 'gateway']),
-    default: 'instant',
-    describe:
-      'Deposits are credited at once, or when the gateway reports them; must be given when NODE_ENV is production.',
-  },
-  requestsGlobal: {
-    env: 'RATE_LIMIT_GLOBAL',
-    schema: wholeNumber(0, 1_000_000),
-    default: '5000',
-    describe: 'Requests a second that the whole installation answers; beyond them 429. 0 for no limit.',
-  },
-  requestsPerAddress: {
-    env: 'RATE_LIMIT_ADDRESS',
   exportStorage: {
     env: 'EXPORT_STORAGE',
     schema: choice(['local', 's3']),
@@ -318,6 +303,21 @@ export const settings = {
     secret: true,
     describe: 'Secret of the access key.',
   },
+  depositMode: {
+    env: 'DEPOSIT_MODE',
+    schema: choice(['instant', 'gateway']),
+    default: 'instant',
+    describe:
+      'Deposits are credited at once, or when the gateway reports them; must be given when NODE_ENV is production.',
+  },
+  requestsGlobal: {
+    env: 'RATE_LIMIT_GLOBAL',
+    schema: wholeNumber(0, 1_000_000),
+    default: '5000',
+    describe: 'Requests a second that the whole installation answers; beyond them 429. 0 for no limit.',
+  },
+  requestsPerAddress: {
+    env: 'RATE_LIMIT_ADDRESS',
     schema: wholeNumber(0, 1_000_000),
     default: '1200',
     describe: 'Requests a minute from one IPv4 address, or one /64 of IPv6. 0 for no limit.',
