@@ -49,7 +49,7 @@ export async function openDemo(): Promise<Demo> {
   };
   try {
     readyMs = await product.says('fmhl is ready at');
-    ground = await openDemoGround(readConfig(env), () => {});
+    ground = await openDemoGround(readConfig(env));
   } catch (error) {
     await close();
     throw error;

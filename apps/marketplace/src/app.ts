@@ -32,7 +32,7 @@ import { invariants } from './invariants.ts';
 import { auditPurpose, type Keys, openKeys } from './keys.ts';
 import { bindProductMetrics } from './metrics.ts';
 import { migrationSets } from './migrations.ts';
-import { queues } from './queues.ts';
+import { emailQueue, queues } from './queues.ts';
 import { Limiter, type LimiterOptions, quotasOf, type RequestLimits } from './request-limits/index.ts';
 import { openSweeper } from './sweeper.ts';
 import { openTelemetry, type Telemetry, type TelemetryOptions } from './telemetry.ts';
@@ -173,7 +173,7 @@ function openPlane(
     invariants,
     migrationSets,
     parts: [diskPart(config.dataDir)],
-    queues,
+    queues: queuesOf(config),
     failpoint: armFailpoint(config.failpoint, (name) => log.warn('failpoint_hit', { failpoint: name })),
     redisUrl: config.redisUrl,
     prefix,
@@ -185,4 +185,15 @@ function openPlane(
     // A stranger's Ctrl-C must end everything, Postgres included, within 10 s; a fleet has the 30 s of its platform.
     stopWithinMs: role === 'all' ? 5_000 : 25_000,
   });
+}
+
+/** Simulated people see within minutes what becomes of a mail that nobody takes. */
+const simulatedMailSpeed = 60;
+
+function queuesOf({ mailRetrySpeed, traffic }: Config) {
+  const speed = traffic ? Math.max(simulatedMailSpeed, mailRetrySpeed) : mailRetrySpeed;
+  if (speed === 1) return queues;
+  return queues.map((queue) =>
+    queue.name === emailQueue.name ? { ...queue, backoffMs: queue.backoffMs.map((ms) => ms / speed) } : queue,
+  );
 }

@@ -1,10 +1,12 @@
 import { Command, CommanderError } from 'commander';
 import { ConfigError } from './config.ts';
+import { demoCommand } from './commands/demo.ts';
 import { endWith } from './commands/end.ts';
 import { keysCommand } from './commands/keys.ts';
 import { loginCommand } from './commands/login.ts';
 import { migrateCommand } from './commands/migrate.ts';
 import { operationCommands } from './commands/operations.ts';
+import { simulateCommand } from './commands/simulate.ts';
 import { totpCommand } from './commands/totp.ts';
 import { runCommand } from './commands/run.ts';
 import { upCommand } from './commands/up.ts';
@@ -26,6 +28,8 @@ loginCommand(program);
 totpCommand(program);
 keysCommand(program);
 operationCommands(program);
+demoCommand(program);
+simulateCommand(program);
 
 try {
   await program.parseAsync();

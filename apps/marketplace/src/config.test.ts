@@ -37,6 +37,8 @@ describe('the configuration', () => {
       metricsHost: '127.0.0.1',
       metricsAllowedNetworks: ['127.0.0.0/8', '::1/128'],
       dataDir: '.fmhl',
+      traffic: false,
+      mailRetrySpeed: 1,
       empty: false,
       mailFrom: 'Find Me a Hot Lead <no-reply@fmhl.example.com>',
       logLevel: 'info',

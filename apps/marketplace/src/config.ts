@@ -105,10 +105,15 @@ function contradictions({
   port,
   adminEmail,
   adminPassword,
+  traffic,
+  mailRetrySpeed,
 }: Config): string[] {
   const lines: string[] = [];
   if (failpoint !== undefined && nodeEnv === 'production')
     lines.push('FAILPOINT: expected none when NODE_ENV is production');
+  if (traffic && nodeEnv === 'production') lines.push('TRAFFIC: expected false when NODE_ENV is production');
+  if (mailRetrySpeed > 1 && nodeEnv === 'production')
+    lines.push('MAIL_RETRY_SPEED: expected 1 when NODE_ENV is production');
   if (metricsEnabled && port !== 0 && port !== undefined && port === metricsPort)
     lines.push(`METRICS_PORT: expected another port than PORT, got ${port}`);
   if (adminPassword !== undefined && adminEmail === undefined)

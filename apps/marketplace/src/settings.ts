@@ -138,6 +138,19 @@ export const settings = {
     default: '.fmhl',
     describe: 'Directory of the embedded servers and the token key.',
   },
+  traffic: {
+    env: 'TRAFFIC',
+    flag: '--traffic',
+    schema: flag(),
+    default: 'false',
+    describe: 'Let simulated people, staff and providers use the demo world: two leads a minute on average. Refused in production.',
+  },
+  mailRetrySpeed: {
+    env: 'MAIL_RETRY_SPEED',
+    schema: wholeNumber(1, 1000),
+    default: '1',
+    describe: 'By how much the waits between the attempts at a mail are divided, to see its end sooner. 1 in production.',
+  },
   empty: { env: 'EMPTY', flag: '--empty', schema: flag(), default: 'false', describe: 'Start without the demo world.' },
   databaseUrl: {
     env: 'DATABASE_URL',

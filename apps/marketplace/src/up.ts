@@ -15,6 +15,7 @@ import { schedulerRole } from './roles/scheduler.ts';
 import { workerRole } from './roles/worker.ts';
 import { runApp } from './run-app.ts';
 import { openDemoSwitches } from './simulator/live/demo-switches.ts';
+import { openDemoTraffic } from './simulator/live/demo-traffic.ts';
 import { seedDemoWorld } from './simulator/demo-world.ts';
 import { summary } from './summary.ts';
 
@@ -102,7 +103,8 @@ function partsOf(app: App, embedded: Embedded): Runnable[] {
   const scheduler = switchable('scheduler', () => schedulerRole(app));
   const url = () => publicUrlOf({ host: app.config.host, port: api.port });
   const demo = openDemoSwitches(app, { embedded, worker, scheduler, url });
-  return [metrics, api, worker, relayRole(app), scheduler, demo, opening];
+  const traffic = openDemoTraffic(app, { embedded, url });
+  return [metrics, api, worker, relayRole(app), scheduler, demo, opening, traffic];
 }
 
 /** A part that is made when it starts, since it depends on what those before it find out, and anew each time it is switched on. */

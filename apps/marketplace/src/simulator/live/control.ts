@@ -6,9 +6,11 @@ import { join, resolve } from 'node:path';
 import { z } from 'zod';
 import { type Mail, mailModes, socketDirectory } from '../../embedded/index.ts';
 
-/** What a start of the demo can be told to do to itself. Each is left as it is where nothing is said of it. */
+/** What a start of the demo can be told to do to itself; `lifelike` mail fares as the hosts of simulated people say. Each is left as it is where nothing is said of it. */
 export const switches = z.strictObject({
-  smtp: z.strictObject({ mode: z.enum(mailModes), slow_ms: z.int().min(0).max(60_000).optional() }).optional(),
+  smtp: z
+    .strictObject({ mode: z.enum([...mailModes, 'lifelike']), slow_ms: z.int().min(0).max(60_000).optional() })
+    .optional(),
   worker: z.boolean().optional(),
   scheduler: z.boolean().optional(),
   redis: z.boolean().optional(),

@@ -1,7 +1,8 @@
 import type { Runnable } from '@fmhl/ops';
 import type { App } from '../../app.ts';
-import type { Embedded } from '../../embedded/index.ts';
+import type { Embedded, MailBehaviour } from '../../embedded/index.ts';
 import { type Controlled, openControl } from './control.ts';
+import { openMailFates } from './live-lead.ts';
 
 type Part = Runnable & { readonly isOn: boolean };
 
@@ -18,7 +19,8 @@ export function openDemoSwitches({ config }: App, { embedded, worker, scheduler,
   const { mailbox } = embedded;
   const nothing: Runnable = { name: 'demo', start: async () => {}, stop: async () => {} };
   if (config.nodeEnv === 'production' || !mailbox) return nothing;
-  let smtp = 'ok';
+  let smtp: string = 'ok';
+  let usual: MailBehaviour = 'ok';
   let redis = true;
   const controlled: Controlled = {
     standing: () => ({
@@ -33,8 +35,10 @@ export function openDemoSwitches({ config }: App, { embedded, worker, scheduler,
     onMail: (listener) => mailbox.onMail(listener),
     async throwSwitches(given) {
       if (given.smtp) {
-        smtp = given.smtp.mode;
-        mailbox.behave(given.smtp.mode, given.smtp.slow_ms);
+        const { mode, slow_ms: slowMs } = given.smtp;
+        smtp = mode;
+        if (mode === 'lifelike') usual = openMailFates();
+        mailbox.behave(mode === 'ok' || mode === 'lifelike' ? usual : mode, slowMs);
       }
       if (given.redis !== undefined) {
         if (!embedded.switchRedis) throw new Error('Redis is not ours to switch: it was given by REDIS_URL');

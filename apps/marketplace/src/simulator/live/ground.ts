@@ -14,7 +14,6 @@ export interface GroundOptions {
   readonly tokenKey: string;
   readonly webhookSecret: string;
   readonly log: Log;
-  readonly say: (line: string) => void;
 }
 
 /** A running demo, and everybody around it: what traffic and scenarios work with. */

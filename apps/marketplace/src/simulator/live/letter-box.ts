@@ -8,34 +8,36 @@ export interface LetterBox {
 }
 
 export function openLetterBox(): LetterBox {
-  const tokens = new Map<string, string>();
-  const waiting = new Map<string, (token: string) => void>();
+  const came = new Map<string, string>();
+  const waiting = new Map<string, Set<(token: string) => void>>();
   return {
     take(mail) {
       const token = linkTokenOf(mail);
       if (token === undefined) return;
-      const listener = waiting.get(mail.to);
-      if (listener) listener(token);
-      else tokens.set(mail.to, token);
+      const [first] = waiting.get(mail.to) ?? [];
+      if (first) return first(token);
+      came.set(mail.to, token);
+      // Those who never click would fill the memory.
+      if (came.size > mostUnread) came.delete(came.keys().next().value ?? '');
     },
-    tokenFor(address, withinMs = 30_000) {
-      const came = tokens.get(address);
-      tokens.delete(address);
-      if (came !== undefined) return Promise.resolve(came);
-      return new Promise((resolve, reject) => {
-        const late = setTimeout(() => {
-          waiting.delete(address);
-          reject(new Error(`no mail with a link came within ${withinMs} ms`));
-        }, withinMs);
-        waiting.set(address, (token) => {
-          clearTimeout(late);
-          waiting.delete(address);
-          resolve(token);
-        });
+    async tokenFor(address, withinMs = 30_000) {
+      const token = came.get(address);
+      came.delete(address);
+      if (token !== undefined) return token;
+      const { promise, resolve, reject } = Promise.withResolvers<string>();
+      const late = setTimeout(() => reject(new Error(`no mail with a link came within ${withinMs} ms`)), withinMs);
+      const listeners = waiting.get(address) ?? new Set();
+      waiting.set(address, listeners.add(resolve));
+      return promise.finally(() => {
+        clearTimeout(late);
+        listeners.delete(resolve);
+        if (listeners.size === 0) waiting.delete(address);
       });
     },
   };
 }
+
+const mostUnread = 10_000;
 
 /** Of the link of a lead's confirmation, which every consumer gets first. */
 export function linkTokenOf({ text }: Mail): string | undefined {
