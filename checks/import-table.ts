@@ -83,7 +83,11 @@ export const restricted: Restricted[] = [
 export const packages: { root: string; mayImport: string[]; inTests?: string[] }[] = [
   { root: 'packages/ops', mayImport: [] },
   { root: 'packages/ops-ui', mayImport: ['@fmhl/ops/contract'] },
-  { root: 'apps/marketplace', mayImport: ['@fmhl/ops', '@fmhl/ops/contract'], inTests: ['@fmhl/ops/testing'] },
+  {
+    root: 'apps/marketplace',
+    mayImport: ['@fmhl/ops', '@fmhl/ops/cli', '@fmhl/ops/contract'],
+    inTests: ['@fmhl/ops/testing'],
+  },
   { root: 'apps/console', mayImport: ['@fmhl/ops-ui', '@fmhl/ops/contract', '@fmhl/marketplace/contract'] },
   { root: 'examples', mayImport: ['@fmhl/ops'], inTests: ['@fmhl/ops/testing'] },
   { root: 'checks', mayImport: [] },

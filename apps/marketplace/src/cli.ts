@@ -1,16 +1,7 @@
 import { Command, CommanderError } from 'commander';
 import { ConfigError } from './config.ts';
-import { demoCommand } from './commands/demo.ts';
 import { endWith } from './commands/end.ts';
-import { keysCommand } from './commands/keys.ts';
-import { loginCommand } from './commands/login.ts';
-import { migrateCommand } from './commands/migrate.ts';
-import { operationCommands } from './commands/operations.ts';
-import { simulateCommand } from './commands/simulate.ts';
-import { totpCommand } from './commands/totp.ts';
-import { runCommand } from './commands/run.ts';
-import { upCommand } from './commands/up.ts';
-import { userCommand } from './commands/user.ts';
+import { addCommands } from './commands/index.ts';
 import { version } from './version.ts';
 
 const program = new Command('fmhl')
@@ -20,18 +11,8 @@ const program = new Command('fmhl')
   .configureHelp({ helpWidth: 80 })
   .exitOverride();
 
-upCommand(program);
-runCommand(program);
-migrateCommand(program);
-userCommand(program);
-loginCommand(program);
-totpCommand(program);
-keysCommand(program);
-operationCommands(program);
-demoCommand(program);
-simulateCommand(program);
-
 try {
+  await addCommands(program, process.argv[2]);
   await program.parseAsync();
 } catch (error) {
   // Wrong use has been explained by then; help and the version are no failure.

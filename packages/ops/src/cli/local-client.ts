@@ -1,4 +1,4 @@
-import fastify, { type FastifyPluginAsync } from 'fastify';
+import type { FastifyPluginAsync } from 'fastify';
 import { defaultPrefix, headersOf, type OperationsClient, type OperationsRequest, parsed, pathOf } from './client.ts';
 
 export interface LocalClientOptions {
@@ -10,6 +10,8 @@ export interface LocalClientOptions {
 
 /** The operations API in this process, without a port: the same routes, checks and audit rows as over HTTP. */
 export async function openLocalClient({ http, close }: LocalClientOptions): Promise<OperationsClient> {
+  // Loaded here, as a command that talks to a running application needs none of it.
+  const { fastify } = await import('fastify');
   const app = fastify();
   await app.register(http, { prefix: defaultPrefix });
   await app.ready();
