@@ -38,14 +38,7 @@ import {
   watchStocks,
 } from './queues/index.ts';
 import { connectRedis, withDeadline, workerConnection } from './redis/index.ts';
-import {
-  failRuns,
-  openScheduleHandler,
-  openScheduler as openSchedules,
-  type ScheduleDefinition,
-  schedulerQueue,
-  watchSchedules,
-} from './schedules/index.ts';
+import { openSchedules, type ScheduleDefinition, type Schedules } from './schedules/index.ts';
 
 export interface OpsOptions {
   /** The application's own pool; the plane keeps its tables in schema `ops` of the same database. */
@@ -174,7 +167,6 @@ export function openOps(options: OpsOptions): Ops {
   const { db, prefix = '{ops}', version = '0.0.0', failpoint = noFailpoints, authorize } = options;
   const processId = randomUUID();
   const registry = createRegistry(options.queues);
-  const schedules = checkedSchedules(options.schedules ?? [], registry);
   const log = options.log ?? defaultLog(version, processId);
   const metrics = options.metrics ?? defaultMetrics(version, registry);
   const onError = (error: Error) => log.warn('redis_error', { error });
@@ -184,10 +176,11 @@ export function openOps(options: OpsOptions): Ops {
   const overview = cached(overviewCache, () => readOverview(db, queues, registry, () => new Date()));
   const health = openHealth({ db, redis, registry, queues, overview, log, metrics });
   watchStocks({ db, redis, metrics, registry, overview });
-  watchSchedules({ db, metrics, schedules });
+  const { schedules = [], scheduleEveryMs: everyMs = 1_000 } = options;
+  const timetable = openSchedules({ db, log, metrics, registry, schedules, everyMs });
   const onDeaths: OnDeaths = async (tx, dead) => {
     await captureDeaths(tx, dead);
-    await failRuns(tx, dead, { log });
+    await timetable.onDeaths(tx, dead);
     await options.onDeaths?.(tx, dead);
   };
   const deaths = openDeathWriter({ db, log, metrics, workerId: processId, onDeaths });
@@ -197,6 +190,7 @@ export function openOps(options: OpsOptions): Ops {
   watchProof(sweeping);
   watchInvariants({ db, metrics });
   const denials = openDenials({ db, log });
+  const web = { log, metrics, authorize, denials };
   const anchors = options.auditAnchor === undefined ? undefined : openAnchorStore(options.auditAnchor);
   const audit = { keys: options.auditKeys ?? [], anchors };
   const doctor = openOpsDoctor({ ...sweeping, redis, overview, ...audit }, options);
@@ -208,35 +202,14 @@ export function openOps(options: OpsOptions): Ops {
     authorize,
     denials,
     overview,
-    runInvariants: doctor.runInvariants,
+    runInvariants: (asked) => doctor.runInvariants(asked),
     migrate: async () => void (await openMigrator({ url: db.url, sets: [opsMigrations] }).up()),
-    http: adminRoutes({
-      ...options,
-      ...sweeping,
-      schedules,
-      sweep,
-      overview,
-      audit,
-      doctor,
-      web: { log, metrics, authorize, denials },
-    }),
-    worker(handlers) {
-      const worked = workerQueues(registry, { ...scheduleHandlers({ db, schedules, log }), ...handlers });
-      return together('worker', [
-        openAttemptCounts({ ...common, queues: worked.map(({ queue }) => queue.name) }),
-        openWorker(worked, {
-          ...common,
-          prefix,
-          version,
-          connect: () => workerConnection(connection),
-          lockMs: options.jobLockMs ?? 30_000,
-          stopWithinMs: options.stopWithinMs ?? 25_000,
-        }),
-      ]);
-    },
+    http: adminRoutes({ ...options, ...sweeping, schedules, sweep, overview, audit, doctor, web }),
+    worker: (handlers) =>
+      openWorkers({ ...timetable.handlers, ...handlers }, { ...common, prefix, version, connection }, options),
     relay: () =>
       openDispatcher({ ...common, redis, pollMs: options.dispatchPollMs ?? 100, mostWaiting: options.mostWaiting }),
-    scheduler: () => openScheduler(sweeping, options),
+    scheduler: () => openScheduler({ ...sweeping, timetable }, options),
     retainDeadLetters: (signal = new AbortController().signal) => retainLetters(db, signal),
     async close() {
       await denials.close();
@@ -246,7 +219,7 @@ export function openOps(options: OpsOptions): Ops {
   };
 }
 
-type Parts = Parameters<typeof openSweeper>[0] & { queues: RedisQueues; workerId: string };
+type Parts = Parameters<typeof openSweeper>[0] & { queues: RedisQueues; workerId: string; timetable: Schedules };
 
 /** All that one process at a time should do, each part on a lease of its own. */
 function openScheduler(parts: Omit<Parts, 'lease' | 'everyMs'>, options: OpsOptions): Runnable {
@@ -264,40 +237,13 @@ function openScheduler(parts: Omit<Parts, 'lease' | 'everyMs'>, options: OpsOpti
     openRetention({ db, log, lease: lease('retention') }),
     openQueueWishes({ ...parts, lease: lease('queue-wishes') }),
     openSweeper({ ...parts, lease: lease('dead-letter-sweeper'), everyMs: options.sweepEveryMs ?? 3_000 }),
-    ...schedulePart(parts, options, lease),
+    ...(parts.timetable.definitions.length > 0 ? [parts.timetable.scheduler(lease('schedules'))] : []),
     openFold({ db, log }),
     openRedriveEngine({ ...parts, ...redrives, host: redrives, lease: lease('redrives') }),
     openSnoozeWaker({ db, log, lease: lease('snooze-waker') }),
     ...auditParts(parts, options, lease),
     ...(probeEveryMs > 0 ? [openProbe({ ...parts, lease: lease('capture-probe'), everyMs: probeEveryMs })] : []),
   ]);
-}
-
-/** Two of a name, or runs that no queue takes, are mistakes of the host. */
-function checkedSchedules(
-  schedules: readonly ScheduleDefinition[],
-  registry: QueueRegistry,
-): readonly ScheduleDefinition[] {
-  const names = schedules.map(({ name }) => name);
-  const twice = names.find((name, at) => names.indexOf(name) !== at);
-  if (twice !== undefined) throw new TypeError(`two schedules are called "${twice}"`);
-  if (names.length > 0 && registry.get(schedulerQueue.name) !== schedulerQueue)
-    throw new TypeError('schedules run as jobs: list schedulerQueue among the queues');
-  return schedules;
-}
-
-function scheduleHandlers(deps: Parameters<typeof openScheduleHandler>[0]): Handlers {
-  if (deps.schedules.length === 0) return {};
-  return { [schedulerQueue.name]: openScheduleHandler(deps) };
-}
-
-function schedulePart(
-  { db, log }: Pick<Parts, 'db' | 'log'>,
-  { schedules = [], scheduleEveryMs = 1_000 }: OpsOptions,
-  lease: (name: string) => Lease,
-): Runnable[] {
-  if (schedules.length === 0) return [];
-  return [openSchedules({ db, log, schedules, lease: lease('schedules'), everyMs: scheduleEveryMs })];
 }
 
 /** Gives rows of the audit log their places in the chain, and keeps its head elsewhere. */
@@ -329,6 +275,7 @@ function openOpsDoctor({ keys, ...parts }: DoctorParts, options: OpsOptions): Do
     ...parts,
     auditKeys: keys,
     anchorEveryMs: auditAnchorEveryMs,
+    schedules: options.schedules ?? [],
     invariants: options.invariants ?? [],
     parts: options.parts ?? [],
     migrationSets: options.migrationSets ?? [opsMigrations],
@@ -380,6 +327,23 @@ function defaultLog(version: string, processId: string): Logger {
 
 function defaultMetrics(version: string, { names }: QueueRegistry): Metrics {
   return createMetrics({ enabled: true, catalogue: opsCatalogue(), queues: names, version, commit: 'unknown' });
+}
+
+type WorkerParts = Omit<Parameters<typeof openWorker>[1], 'connect' | 'lockMs' | 'stopWithinMs'> & {
+  readonly connection: Parameters<typeof workerConnection>[0];
+};
+
+function openWorkers(
+  handlers: Handlers,
+  { connection, ...parts }: WorkerParts & { registry: QueueRegistry },
+  options: OpsOptions,
+): Runnable {
+  const { jobLockMs: lockMs = 30_000, stopWithinMs = 25_000 } = options;
+  const worked = workerQueues(parts.registry, handlers);
+  return together('worker', [
+    openAttemptCounts({ ...parts, queues: worked.map(({ queue }) => queue.name) }),
+    openWorker(worked, { ...parts, connect: () => workerConnection(connection), lockMs, stopWithinMs }),
+  ]);
 }
 
 function workerQueues(registry: QueueRegistry, handlers: Handlers) {

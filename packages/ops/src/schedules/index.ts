@@ -9,16 +9,16 @@ export {
   type ScheduleDefinition,
   type ScheduleOptions,
 } from './definition.ts';
-export { failRuns } from './fail-runs.ts';
 export { scheduleInvariants } from './invariants.ts';
 export { listRuns } from './list-runs.ts';
 export { listSchedules } from './list-schedules.ts';
 export { scheduleNamed } from './named.ts';
 export { nextExpected } from './next-run.ts';
+export { openSchedules, type Schedules } from './open-schedules.ts';
 export { pauseSchedule, resumeSchedule } from './pause.ts';
 export { schedulerQueue } from './queue.ts';
 export { retainSchedules, scheduleRetention } from './retention.ts';
 export { runNow } from './run-now.ts';
 export { openScheduleHandler } from './run-schedule.ts';
 export { openScheduler, tickAll } from './scheduler.ts';
-export { watchSchedules } from './watch.ts';
+export { readOverdue, watchSchedules } from './watch.ts';

@@ -1,4 +1,4 @@
-import { type Tx } from '../postgres/index.ts';
+import type { Tx } from '../postgres/index.ts';
 import { refuse } from '../refusals/index.ts';
 import type { ScheduleDefinition } from './definition.ts';
 import { lockSchedule, type ScheduleRow } from './schedule-rows.ts';
