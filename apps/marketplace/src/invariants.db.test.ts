@@ -51,7 +51,7 @@ const freely = (...tables: string[]) => tables.map((table) => `alter table ${tab
 const anHourAgo = () => new Date(Date.now() - 3_600_000);
 
 /** What bypasses the product, as constraints and triggers refuse it, with all that it breaks. */
-const breakages: readonly (readonly [name: string, breakage: string, also?: readonly string[]])[] = [
+const breakages: [name: string, breakage: string, also?: string[]][] = [
   [
     'I1',
     `alter table assignment drop constraint assignment_once_a_provider; ${freely('assignment')};

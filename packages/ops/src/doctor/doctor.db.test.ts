@@ -128,6 +128,7 @@ describe('the doctor', () => {
       ['workers', 'bad'],
       ['hand-over', 'ok'],
       ['queues', 'ok'],
+      ['schedules', 'ok'],
       ['dead letters', 'attention'],
       ['invariants', 'attention'],
       ['audit', 'attention'],

@@ -7,6 +7,7 @@ import { letterInvariants } from './letter-invariants.ts';
 import { lookAtParts, type Part, type PartDeps, planeParts } from './parts.ts';
 import { auditCheck, captureCheck, platformInvariants } from './platform-checks.ts';
 import { type RedisCheckDeps, redisChecks } from './redis-checks.ts';
+import { scheduleInvariants } from '../schedules/index.ts';
 import { sinceOf } from './scope.ts';
 import { hasFullLook, readLastLook, saveLook } from './store.ts';
 
@@ -112,6 +113,7 @@ function allChecks(deps: DoctorDeps): readonly Check[] {
     ...ask(jobInvariants),
     ...ask(letterInvariants),
     captureCheck(deps),
+    ...ask(scheduleInvariants),
     ...redisChecks(deps),
     auditCheck(deps.db, { keys: deps.auditKeys, anchors: deps.anchors }),
     ...ask(platformInvariants()),

@@ -4,6 +4,7 @@ import { type AuditKey, type AnchorStore, readAnchors } from '../audit/index.ts'
 import { type Database, type MigrationSet, sql } from '../postgres/index.ts';
 import type { QueueOverview } from '../queues/index.ts';
 import { withDeadline } from '../redis/index.ts';
+import { readOverdue, type ScheduleDefinition } from '../schedules/index.ts';
 import type { DoctorPart } from './contract.ts';
 import { staleAfterMs } from './watch.ts';
 
@@ -25,6 +26,7 @@ export interface PartDeps {
   readonly db: Database;
   readonly redis: Redis;
   readonly overview: () => Promise<QueueOverview>;
+  readonly schedules: readonly ScheduleDefinition[];
   readonly auditKeys: readonly AuditKey[];
   readonly anchors: AnchorStore | undefined;
   readonly anchorEveryMs: number;
@@ -59,6 +61,7 @@ export function planeParts(deps: PartDeps): readonly Part[] {
     { name: 'workers', look: () => lookAtWorkers(deps) },
     { name: 'hand-over', look: () => lookAtOutbox(deps) },
     { name: 'queues', look: () => lookAtQueues(deps) },
+    { name: 'schedules', look: () => lookAtSchedules(deps) },
     { name: 'dead letters', look: () => lookAtLetters(deps) },
     { name: 'invariants', look: () => lookAtInvariantRuns(deps) },
     { name: 'audit', look: () => lookAtAudit(deps) },
@@ -150,6 +153,17 @@ async function lookAtQueues({ overview }: PartDeps): Promise<PartFinding> {
   if (paused.length === 0) return fine(says);
   const names = paused.map(({ name }) => name).join(', ');
   return note(`${says}; paused: ${names}`, `fmhl queue resume ${paused[0]?.name}`);
+}
+
+async function lookAtSchedules({ db, schedules }: PartDeps): Promise<PartFinding> {
+  const { rows } = await db.query<{ now: Date }>(sql`select clock_timestamp() as now`);
+  const now = rows[0]?.now ?? new Date();
+  const late = (await readOverdue(db, { schedules, now, since: now })).filter(
+    ({ overdueS, graceS }) => overdueS > graceS,
+  );
+  if (late.length === 0) return fine(`${schedules.length} schedules, none overdue`);
+  const names = late.map(({ schedule, overdueS }) => `${schedule} for ${Math.round(overdueS / 60)} min`).join(', ');
+  return bad(`overdue: ${names}`, 'see that a scheduler and a worker run; then fmhl schedule catch-up <name>');
 }
 
 async function lookAtLetters({ overview }: PartDeps): Promise<PartFinding> {

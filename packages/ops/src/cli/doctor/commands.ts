@@ -71,8 +71,7 @@ function printScreen(terminal: Terminal, report: DoctorReport): void {
   const { parts, probes } = report;
   const width = Math.max(...parts.map(({ name }) => name.length));
   for (const { name, state, says } of parts) {
-    const indent = width + 4;
-    terminal.sentence(`${marks[state]} ${name.padEnd(width)}  ${says}`, { indent, ...styled(styles[state]) });
+    hang(terminal, `${marks[state]} ${name.padEnd(width)}  `, says, styles[state]);
   }
   terminal.line();
   const open = probes.filter(({ state }) => state !== 'ok');
@@ -90,7 +89,6 @@ const styles: Readonly<Record<DoctorPart['state'] | ProbeResult['state'], Style 
   breached: 'red',
   not_checked: 'yellow',
 };
-const styled = (style: Style | undefined) => (style ? { style } : {});
 
 const columns: readonly Column<ProbeResult>[] = [
   { title: 'name', of: ({ name }) => name },
@@ -108,15 +106,18 @@ const shownRows = 5;
 function printOpen(terminal: Terminal, open: readonly ProbeResult[]): void {
   for (const probe of open) {
     const { name, title, state, reason, rows, next } = probe;
-    if (state === 'not_checked')
-      terminal.sentence(`${name} was not checked: ${reason ?? ''}`, { indent: 2, style: 'yellow' });
-    else {
-      terminal.sentence(`${name} is broken by ${countOf(probe)}: ${title}`, { indent: 2, style: 'red' });
-      for (const row of rows.slice(0, shownRows)) terminal.sentence(`  ${textOf(row)}`, { indent: 4 });
-      if (rows.length > shownRows) terminal.line(`  … and more, with --json`, 'dim');
-      if (next) terminal.sentence(`  next: ${next}`, { indent: 4 });
-    }
+    const isBroken = state === 'breached';
+    const says = isBroken ? `is broken by ${countOf(probe)}: ${title}` : `was not checked: ${reason ?? ''}`;
+    hang(terminal, `${name} `, says, styles[state]);
+    for (const row of rows.slice(0, shownRows)) hang(terminal, '    ', textOf(row));
+    if (rows.length > shownRows) terminal.line('    … and more, with --json', 'dim');
+    if (isBroken && next) hang(terminal, '    next: ', next);
   }
+}
+
+/** Its later lines stand below the text. */
+function hang(terminal: Terminal, head: string, text: string, style?: Style): void {
+  terminal.sentence(`${head}${text}`, { indent: head.length, ...(style && { style }) });
 }
 
 function textOf(row: Readonly<Record<string, unknown>>): string {
@@ -139,7 +140,13 @@ function printVerdict(terminal: Terminal, report: DoctorReport): void {
     full || !since
       ? 'of everything'
       : `of what changed since ${since.slice(0, 16).replace('T', ' ')}Z; all with --full`;
-  const told = [`${count('ok')} invariants hold`, `${count('breached')} broken`, `${count('not_checked')} not checked`];
+  const broken = count('breached');
+  const unchecked = count('not_checked');
+  const told = [
+    `${count('ok')} of ${probes.length} invariants hold`,
+    ...(broken > 0 ? [`${broken} broken`] : []),
+    ...(unchecked > 0 ? [`${unchecked} not checked`] : []),
+  ];
   terminal.sentence(`${ok ? 'OK' : 'NOT SOUND'}: ${told.join(', ')}, ${scope}`, { style: ok ? 'green' : 'red' });
 }
 
