@@ -47,6 +47,7 @@ export const marketplaceLogEvents = [
   'export_storage_failed',
   'sweeper_ran',
   'demo_world_seeded',
+  'world_seeded',
   'rate_limits_in_memory',
   'rate_limits_in_redis',
 ] as const;

@@ -27,6 +27,7 @@ export {
   type PartFinding,
   type ProbeResult,
 } from './doctor/index.ts';
+export { type PastDeath, recordPastDeaths } from './dead-letters/index.ts';
 export { appendEvents, type EventDraft, eventsInsert } from './events/index.ts';
 export { armFailpoint, type Failpoint, type FailpointName, failpointNames, noFailpoints } from './failpoints/index.ts';
 export * from './health/index.ts';

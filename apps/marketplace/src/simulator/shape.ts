@@ -7,15 +7,43 @@ export interface Profile {
   readonly leads: number;
   /** Of `worldNiches`, from the first; the last of them is the orphan. */
   readonly niches: number;
-  /** Jobs that died and wait for a person, over the whole history. */
-  readonly deadJobs: number;
+  /** What went wrong, so that there is something to repair. */
+  readonly mishaps: Mishaps;
+}
+
+export interface Mishaps {
+  /** For so long the mail server answered nothing; its middle lies five days before the end. */
+  readonly outageHours: number;
+  /** Of the mails to providers in that time, those that never got out. */
+  readonly lostShare: number;
+  /** Of the deposit receipts of the last two weeks, those that nobody could write. */
+  readonly unwritableShare: number;
+  /** Of the sales of the last two weeks, those that no attempt could end. */
+  readonly deadSaleShare: number;
+  /** Jobs that wait for a person, at most. */
+  readonly mostDeadJobs: number;
 }
 
 /** S for tests and a first look, M to show, L for load. */
 export const profiles: Readonly<Record<ProfileName, Profile>> = {
-  S: { providers: 50, leads: 300, niches: 5, deadJobs: 12 },
-  M: { providers: 2_000, leads: 50_000, niches: 12, deadJobs: 150 },
-  L: { providers: 100_000, leads: 1_000_000, niches: 12, deadJobs: 1_500 },
+  S: {
+    providers: 50,
+    leads: 300,
+    niches: 5,
+    mishaps: { outageHours: 20, lostShare: 0.8, unwritableShare: 0.1, deadSaleShare: 0.02, mostDeadJobs: 20 },
+  },
+  M: {
+    providers: 2_000,
+    leads: 50_000,
+    niches: 12,
+    mishaps: { outageHours: 3, lostShare: 0.4, unwritableShare: 0.006, deadSaleShare: 0.001, mostDeadJobs: 250 },
+  },
+  L: {
+    providers: 100_000,
+    leads: 1_000_000,
+    niches: 12,
+    mishaps: { outageHours: 2, lostShare: 0.1, unwritableShare: 0.001, deadSaleShare: 0.0005, mostDeadJobs: 2_000 },
+  },
 };
 
 const minute = 60_000;

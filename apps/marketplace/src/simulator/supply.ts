@@ -4,7 +4,7 @@ import { companyOf, personOf } from './people.ts';
 import { type Place, somePlace } from './places.ts';
 import { type Random, streamOf } from './random.ts';
 import { demand, supply } from './shape.ts';
-import { type FormFields, type LevelName, nicheWeights, worldLevels, worldNiches } from './world-catalogue.ts';
+import { type FormFields, type LevelName, nicheWeights, worldNiches } from './world-catalogue.ts';
 
 export interface FilterRule {
   readonly field: string;
@@ -127,6 +127,3 @@ function ruleOf(random: Random, fields: FormFields): FilterRule {
     return { field: field.name, op: random.pick(['gte', 'lte']), value: amountOf(field, random) };
   return { field: field.name, op: 'eq', value: true };
 }
-
-/** The levels in the order of their places. */
-export const levelNames: readonly LevelName[] = worldLevels.map(({ name }) => name);

@@ -13,6 +13,7 @@ export {
 export { type Classified, classifier, fingerprintOf } from './fingerprint.ts';
 export { foldChanges, readStock, type Stock } from './fold.ts';
 export { conflictOf, readLetter, whyAbsent } from './letter.ts';
+export { type PastDeath, recordPastDeaths } from './past-deaths.ts';
 export { captureRemoved } from './removed.ts';
 export { letterRetention, retainLetters } from './retention.ts';
 export { retryLetter, type RetryRequest } from './retry.ts';

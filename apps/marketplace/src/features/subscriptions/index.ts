@@ -7,6 +7,7 @@ import { publicNicheRoutes } from './public-routes.ts';
 
 export { areaCodesOf } from './areas.ts';
 export { createLevel, createNiche } from './catalogue.ts';
+export { filterMatches } from './filter-rules.ts';
 export { compileForm } from './form-schema.ts';
 export { announceUnfunded, pauseUnfunded, resumeFunded, sweepLevel } from './funding.ts';
 export {
@@ -15,9 +16,9 @@ export {
   ownProvider,
   ownWritingProvider,
 } from './providers.ts';
-export { activateProvider, reinstateProvider, suspendProvider } from './provider-status.ts';
 export { subscriptionInvariants } from './invariants.ts';
 export { type ReactivationCounts, type ReactivationOptions, reactivateSubscriptions } from './reactivate.ts';
+export { activateProvider, reinstateProvider, suspendProvider } from './provider-status.ts';
 export { saleMarks } from './sale-marks.ts';
 export { subscribe } from './subscribe.ts';
 
@@ -28,6 +29,6 @@ export function subscriptionRoutes(app: FastifyInstance, deps: SubscriptionRoute
   publicNicheRoutes(app, deps);
   providerRoutes(app, deps);
   catalogueRoutes(app, deps);
-  adminProviderRoutes(app, deps);
   priceRoutes(app, deps);
+  adminProviderRoutes(app, deps);
 }
