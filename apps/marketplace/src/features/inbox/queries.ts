@@ -46,31 +46,40 @@ const bought = sql`
   left join v_bad_lead_report r on r.assignment_id = a.id`;
 
 /** Leads the provider bought, newest first, behind `after` (a moment and an id). */
-export async function listBought(
-  db: Queryable,
-  providerId: string,
-  filter: Omit<InboxQuery, 'cursor'> & { after: readonly [string, string] | undefined },
-): Promise<ItemRow[]> {
-  const { rows } = await db.query<ItemRow>(
-    prepared(
-      'inbox',
-      sql`
-        select ${item}, m.viewed_at, m.decision, m.decided_at
-        from ${bought} left join inbox_mark m on m.assignment_id = a.id
-        where a.provider_id = ${providerId}::uuid ${conditions(filter)}
-        order by a.assigned_at desc, a.id desc
-        limit ${filter.limit}::int`,
-    ),
-  );
+export async function listBought(db: Queryable, providerId: string, filter: InboxFilter): Promise<ItemRow[]> {
+  const { rows } = await db.query<ItemRow>(listStatement(providerId, filter));
   return rows;
 }
 
-function conditions({ after, status, niche, level, from, to, q }: Parameters<typeof listBought>[2]): Sql {
+export type InboxFilter = Omit<InboxQuery, 'cursor'> & { readonly after: readonly [string, string] | undefined };
+
+/**
+ * The page is found first, by what its filters ask alone, and looked up then: a search passes by every lead the provider bought, and each
+ * table that it need not open counts that often.
+ */
+export function listStatement(providerId: string, filter: InboxFilter) {
+  return prepared(
+    'inbox',
+    sql`
+      with page as materialized (
+        select a.id from v_assignment a
+        ${filter.q ? sql`join v_lead_person p on p.lead_id = a.lead_id` : sql``}
+        ${filter.status ? sql`left join inbox_mark m on m.assignment_id = a.id` : sql``}
+        where a.provider_id = ${providerId}::uuid ${conditions(filter)}
+        order by a.assigned_at desc, a.id desc
+        limit ${filter.limit}::int)
+      select ${item}, m.viewed_at, m.decision, m.decided_at
+      from page join ${bought} on a.id = page.id left join inbox_mark m on m.assignment_id = a.id
+      order by a.assigned_at desc, a.id desc`,
+  );
+}
+
+function conditions({ after, status, niche, level, from, to, q }: InboxFilter): Sql {
   return sql`
     ${after ? sql`and (a.assigned_at, a.id) < (${after[0]}::timestamptz, ${after[1]}::uuid)` : sql``}
     ${from ? sql`and a.assigned_at >= ${from}::timestamptz` : sql``}
     ${to ? sql`and a.assigned_at < ${to}::timestamptz` : sql``}
-    ${niche ? sql`and n.slug = ${niche}` : sql``}
+    ${niche ? sql`and a.level_id = any(array(select l.id from v_level l join v_niche n on n.id = l.niche_id where n.slug = ${niche}))` : sql``}
     ${level ? sql`and a.level_id = ${level}::uuid` : sql``}
     ${status ? sql`and coalesce(m.decision, case when m.viewed_at is null then 'new' else 'viewed' end) = ${status}` : sql``}
     ${q ? sql`and strpos(lower(concat_ws(' ', p.name, p.email, p.phone_e164)), lower(${q})) > 0` : sql``}`;

@@ -6,8 +6,10 @@ import { openTestServer, signedInAs } from '../../testing/http.ts';
 import { makeAssignments } from '../../testing/inbox.ts';
 import { makeLead } from '../../testing/leads.ts';
 import { nth, present } from '../../testing/nth.ts';
+import { planOf } from '../../testing/plan.ts';
 import { makeLevel, makeNiche, makeProvider, makeSubscription } from '../../testing/subscriptions.ts';
 import { openTestWorld } from '../../testing/world.ts';
+import { listStatement } from './queries.ts';
 import { inboxRoutes } from './routes.ts';
 
 let world: Awaited<ReturnType<typeof openTestWorld>>;
@@ -125,6 +127,20 @@ describe('the inbox', () => {
     expect(await found('niche=other')).toEqual([]);
     expect(await found(`from=${at}`)).toEqual([idOf(second)]);
     expect(await found(`to=${at}`)).toEqual([idOf(first)]);
+  });
+
+  it('reads a page along the index of its buyer, whatever is filtered', async () => {
+    const after = ['2026-01-01 00:00:00+00', '00000000-0000-4000-8000-000000000000'] as const;
+    const filters = [{}, { after }, { status: 'new' as const }, { niche: 'roofing' }, { q: 'Jane' }];
+    await db.transaction(async (tx) => {
+      await tx.query(sql`set local enable_seqscan = off`);
+      for (const filter of filters) {
+        const { id } = await makeProvider(tx);
+        const nodes = await planOf(tx, listStatement(id, { limit: 51, after: undefined, ...filter }));
+        expect(nodes.map((node) => node['Index Name'])).toContain('assignment_inbox');
+        expect(nodes.filter((node) => node['Node Type'] === 'Seq Scan')).toEqual([]);
+      }
+    });
   });
 
   it.each([
