@@ -20,7 +20,7 @@ export class BackfillWriter {
   }
 
   add<Name extends TableName>(name: Name, row: RowOf<Name>): void {
-    this.#buffers.get(name)?.add(row as Readonly<Record<string, Value>>);
+    this.#buffers.get(name)?.add(row);
     this.counts[name] = (this.counts[name] ?? 0) + 1;
     this.#waiting += 1;
   }

@@ -1,6 +1,6 @@
 import { capAt, cascadeFrom, type Candidate, choose, type Level, slotsAt } from '../features/distribution/index.ts';
 import { filterMatches } from '../features/subscriptions/index.ts';
-import { FairOrder, type Standing } from './fair-order.ts';
+import type { FairOrder, Standing } from './fair-order.ts';
 import { localDay } from './local-time.ts';
 import type { ProviderDraft, SubscriptionDraft } from './supply.ts';
 

@@ -74,11 +74,11 @@ export class MoneyHistory {
     return posting;
   }
 
-  /** The first money of a provider; `then` follows its arrival. */
-  open(provider: Provider, then: (at: number) => void): void {
+  /** The first money of a provider; `onArrival` follows it. */
+  open(provider: Provider, onArrival: (at: number) => void): void {
     const random = streamOf(this.#chronicle.seed, 'opening', provider.draft.index);
     const at = provider.createdAt + random.between(10, 60) * minuteMs;
-    this.#pay(provider, { at, amountCents: provider.draft.openingCents, then });
+    this.#pay(provider, { at, amountCents: provider.draft.openingCents, onArrival });
     if (random.chance(supply.goodwillShare)) this.#goodwill(provider, random);
   }
 
@@ -96,11 +96,11 @@ export class MoneyHistory {
     this.#pay(provider, { at: at + after, amountCents });
   }
 
-  #pay(provider: Provider, wish: { at: number; amountCents: number; then?: (at: number) => void }): void {
+  #pay(provider: Provider, wish: { at: number; amountCents: number; onArrival?: (at: number) => void }): void {
     provider.isPayingIn = this.#timeline.plan(wish.at, () => this.#start(provider, wish));
   }
 
-  #start(provider: Provider, wish: { at: number; amountCents: number; then?: (at: number) => void }): void {
+  #start(provider: Provider, wish: { at: number; amountCents: number; onArrival?: (at: number) => void }): void {
     const { chronicle, number } = { chronicle: this.#chronicle, number: (this.#payments.get(provider) ?? 0) + 1 };
     this.#payments.set(provider, number);
     const name = `${provider.draft.index}.${number}`;
@@ -120,12 +120,13 @@ export class MoneyHistory {
   }
 
   #end(provider: Provider, end: PaymentEnd): void {
-    const { payment, endsAt, isFailed, amountCents, then } = end;
+    const { payment, endsAt, isFailed, amountCents, onArrival } = end;
     const { rows } = this.#chronicle;
     rows.add('payment', paymentRow(provider, end, { ...payment, status: isFailed ? 'failed' : 'succeeded', endsAt }));
     for (const event of webhooksOf(end)) rows.add('payment_event', event);
     provider.isPayingIn = false;
-    if (isFailed) return this.#pay(provider, { at: endsAt + 30 * minuteMs, amountCents, ...(then && { then }) });
+    if (isFailed)
+      return this.#pay(provider, { at: endsAt + 30 * minuteMs, amountCents, ...(onArrival && { onArrival }) });
     const correlationId = `deposit-${payment.id}`;
     const facts = { kind: 'deposit', paymentId: payment.id, actor: `gateway:${gateway}`, correlationId } as const;
     const { balanceCents } = this.credit(provider, { ...facts, amountCents, at: endsAt });
@@ -136,7 +137,7 @@ export class MoneyHistory {
       related: { type: 'payment', id: payment.id },
       dedupeKey: `deposit_receipt:${payment.id}`,
     });
-    then?.(endsAt);
+    onArrival?.(endsAt);
     // Also what was too little: who still runs short pays again.
     this.runShort(provider, endsAt);
   }
@@ -158,7 +159,7 @@ export class MoneyHistory {
 interface PaymentEnd {
   readonly at: number;
   readonly amountCents: number;
-  readonly then?: (at: number) => void;
+  readonly onArrival?: (at: number) => void;
   readonly payment: { readonly id: string; readonly externalId: string; readonly name: string };
   readonly isFailed: boolean;
   readonly endsAt: number;
