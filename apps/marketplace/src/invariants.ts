@@ -3,6 +3,7 @@ import { badLeadInvariants } from './features/bad-leads/index.ts';
 import { moneyInvariants } from './features/billing/index.ts';
 import { probes as saleInvariants } from './features/distribution/index.ts';
 import { leadInvariants } from './features/leads/index.ts';
+import { reportInvariants } from './features/reports/index.ts';
 import { subscriptionInvariants } from './features/subscriptions/index.ts';
 
 /** What must always be true of the marketplace: each feature says it of its own tables, and the doctor asks. */
@@ -12,6 +13,7 @@ export const invariants: readonly Invariant[] = [
   ...badLeadInvariants,
   ...subscriptionInvariants,
   ...moneyInvariants,
+  ...reportInvariants,
 ];
 
 /** Guarantees of money that are an invariant of sales by another name. */

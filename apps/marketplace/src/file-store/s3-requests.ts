@@ -63,7 +63,7 @@ export function openRequests(options: S3Options) {
 }
 
 function mayPass(error: unknown): boolean {
-  return !(error instanceof StorageRefused) || error.status >= 500 || error.status === 429;
+  return !(error instanceof StorageRefused) || (error.status >= 500 && error.status !== 501) || error.status === 429;
 }
 
 async function sendOnce(request: S3Request, options: S3Options): Promise<S3Answer> {

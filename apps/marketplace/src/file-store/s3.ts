@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { openRequests, type S3Options, type S3Request, signedLink, StorageRefused, tagOf } from './s3-requests.ts';
+import { openRequests, type S3Answer, type S3Options, signedLink, StorageRefused, tagOf } from './s3-requests.ts';
 import { checkedKey, type FileStore, type PutOptions } from './store.ts';
 
 export type { S3Options } from './s3-requests.ts';
@@ -121,25 +121,29 @@ async function completeUpload(
 }
 
 async function abortUpload(send: Send, { key, uploadId }: Upload): Promise<void> {
-  await quiet(send, { method: 'DELETE', what: 'end an upload', key, query: { uploadId } });
+  await unless([404], send({ method: 'DELETE', what: 'end an upload', key, query: { uploadId } }));
 }
 
 /** Uploads of a key that a process began and did not live to end. */
 async function openUploads(send: Send, key: string): Promise<string[]> {
-  const { text } = await send({ method: 'GET', what: 'list uploads', query: { uploads: '', prefix: key } });
-  return [...text.matchAll(/<Upload>(.*?)<\/Upload>/gs)].flatMap(([, upload = '']) => tagOf(upload, 'UploadId') ?? []);
+  const request = { method: 'GET', what: 'list uploads', query: { uploads: '', prefix: key } } as const;
+  // Some servers cannot list them; theirs end by a rule of the bucket.
+  const listed = await unless([404, 501], send(request));
+  return [...(listed?.text ?? '').matchAll(/<Upload>(.*?)<\/Upload>/gs)].flatMap(
+    ([, upload = '']) => tagOf(upload, 'UploadId') ?? [],
+  );
 }
 
 async function exists(send: Send, key: string): Promise<boolean> {
-  return (await quiet(send, { method: 'HEAD', what: 'look for a file', key })) !== undefined;
+  return (await unless([404], send({ method: 'HEAD', what: 'look for a file', key }))) !== undefined;
 }
 
-/** The answer, or undefined where there is no such thing. */
-async function quiet(send: Send, request: S3Request) {
+/** The answer, or undefined where it is one of these refusals. */
+async function unless(statuses: readonly number[], answer: Promise<S3Answer>): Promise<S3Answer | undefined> {
   try {
-    return await send(request);
+    return await answer;
   } catch (error) {
-    if (error instanceof StorageRefused && error.status === 404) return undefined;
+    if (error instanceof StorageRefused && statuses.includes(error.status)) return undefined;
     throw error;
   }
 }

@@ -1,12 +1,14 @@
-import { type Database, sql } from '@fmhl/ops';
+import { type Database, findBreaches, type Queryable, sql } from '@fmhl/ops';
 import type { FastifyInstance } from 'fastify';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { openS3Store } from '../../file-store/index.ts';
 import { exportState, makeFiles, readCsv, runExport } from '../../testing/exports.ts';
 import { openTestServer, signedInAs } from '../../testing/http.ts';
 import { makeAssignments } from '../../testing/inbox.ts';
 import { nth, present } from '../../testing/nth.ts';
+import { TestS3, testS3Keys } from '../../testing/s3-server.ts';
 import { openTestWorld, type TestWorld } from '../../testing/world.ts';
-import { exportRoutes, reportProbes, sweepExports } from './index.ts';
+import { exportRoutes, reportInvariants, sweepExports } from './index.ts';
 
 let world: TestWorld;
 let db: Database;
@@ -33,10 +35,16 @@ beforeEach(async () => {
   ({ provider, sell } = await market());
 });
 afterEach(async () => {
-  for (const { sql: text, name } of reportProbes) {
-    expect([name, (await db.query({ name: '', text, values: [] })).rows]).toEqual([name, []]);
-  }
+  expect(await brokenIn(db)).toEqual([]);
 });
+
+async function brokenIn(queryable: Queryable): Promise<string[]> {
+  const broken: string[] = [];
+  for (const one of reportInvariants) {
+    if ((await findBreaches(queryable, one)).rows.length > 0) broken.push(one.name);
+  }
+  return broken;
+}
 
 /** A funded provider who buys every lead of their niche. */
 async function market() {
@@ -235,6 +243,30 @@ describe('a file', () => {
     expect((await ask('provider', `/exports/${id}/download`)).status).toBe(410);
   });
 
+  it('of a storage that serves it itself is reached by a link, also once the day is nearly over', async () => {
+    await sell({ name: 'Linked' });
+    const s3 = new TestS3();
+    const endpoint = await s3.start();
+    const files = openS3Store({ endpoint, region: 'us-east-1', bucket: 'bucket', ...testS3Keys });
+    const id = await request('provider', 'inbox');
+    await runExport(db, id, { files, log: world.log });
+    await db.query(sql`update export_job set expires_at = now() + interval '10 minutes' where id = ${id}`);
+    const deps = { db, files, log: world.log, now: () => new Date() };
+    const linking = await openTestServer(world.log, { routes: (server) => exportRoutes(server, deps) });
+    const url = `/provider/reports/exports/${id}/download`;
+    const { statusCode, headers } = await linking.inject({ url, headers: signedInAs(provider.userId, 'provider') });
+    expect(statusCode).toBe(302);
+    expect(Number(/Expires=(\d+)/.exec(String(headers.location))?.[1])).toBeLessThanOrEqual(600);
+    expect(await (await fetch(String(headers.location))).text()).toContain('Linked');
+    await sweepExports(db, { files, limit: 10 });
+    expect(s3.objects.size).toBe(1);
+    await db.query(sql`update export_job set expires_at = now() where id = ${id}`);
+    await sweepExports(db, { files, limit: 10 });
+    expect(s3.objects.size).toBe(0);
+    await linking.close();
+    await s3.stop();
+  });
+
   it('that the storage has lost is answered as such', async () => {
     await sell();
     const id = await ready('provider', 'inbox');
@@ -357,5 +389,34 @@ describe('an export that is stuck', () => {
     expect(status).toBe('completed');
     expect((await storage.names()).filter((name) => name.startsWith(id))).toEqual([storage_key]);
     expect((await ask('provider', `/exports/${id}/download`)).status).toBe(200);
+  });
+});
+
+describe('the invariants of exports', () => {
+  it.each([
+    ['an export that nothing goes on with', 'pending', `delete from ops.job_run`, 'exports_go_on'],
+    [
+      'a file that stays',
+      'completed',
+      `update export_job set expires_at = now() - interval '11 minutes'`,
+      'exports_end',
+    ],
+    [
+      'a file that nobody is told of',
+      'completed',
+      `delete from email where template = 'export_ready'`,
+      'exports_are_told',
+    ],
+  ])('see %s', async (_what, status, breakage, name) => {
+    const id = status === 'pending' ? await request('admin', 'leads') : await ready('admin', 'leads');
+    const broken = await db.transaction(async (tx) => {
+      await tx.query(sql`savepoint whole`);
+      await tx.query(sql`update export_job set created_at = now() - interval '6 minutes' where id = ${id}`);
+      await tx.query({ name: '', text: breakage, values: [] });
+      const found = await brokenIn(tx);
+      await tx.query(sql`rollback to whole`);
+      return found;
+    });
+    expect(broken).toEqual([name]);
   });
 });

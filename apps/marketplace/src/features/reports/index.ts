@@ -1,5 +1,5 @@
 export { type ExportRouteDeps, exportRoutes } from './export-routes.ts';
-export { reportProbes } from './invariants.ts';
+export { reportInvariants } from './invariants.ts';
 export { type ExportHandlerDeps, openExportHandler } from './jobs.ts';
 export { reportFormulas, type ReportReference } from './report-formulas.ts';
 export { reportRules } from './report-rules.ts';
