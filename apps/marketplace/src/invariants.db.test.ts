@@ -50,6 +50,14 @@ function brokenBy(breakage: string, since: Date | null, asked?: readonly Invaria
 const freely = (...tables: string[]) => tables.map((table) => `alter table ${table} disable trigger user`).join('; ');
 const anHourAgo = () => new Date(Date.now() - 3_600_000);
 
+/** An export that somebody asked for, with times so long ago. */
+function anExport({ status, ...ages }: { status: string } & Record<string, string>): string {
+  const times = Object.values(ages).map((age) => `now() - interval '${age}'`);
+  return `insert into export_job (id, requested_by, type, filters, correlation_id, status, storage_key, bytes, sha256, ${Object.keys(ages).join()})
+          select gen_random_uuid(), id, 'leads', '{"from": "", "to": ""}', 'test', '${status}', 'x.csv', 1, repeat('0', 64), ${times.join()}
+          from identity.users limit 1`;
+}
+
 /** What bypasses the product, as constraints and triggers refuse it, with all that it breaks. */
 const breakages: [name: string, breakage: string, also?: string[]][] = [
   [
@@ -112,6 +120,9 @@ const breakages: [name: string, breakage: string, also?: string[]][] = [
                         select id, gen_random_uuid(), 'spam', 'pending', 'report', now() from assignment limit 1`,
   ],
   ['bad_leads', `update lead set status = 'bad', bad_at = now() where status = 'distributed'`],
+  ['exports_go_on', anExport({ status: 'pending', created_at: '6 minutes' })],
+  ['exports_end', anExport({ status: 'completed', completed_at: '25 hours', expires_at: '1 hour' })],
+  ['exports_are_told', anExport({ status: 'completed', completed_at: '1 hour', expires_at: '-23 hours' })],
 ];
 
 describe('the invariants of the marketplace', () => {
