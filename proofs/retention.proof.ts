@@ -27,7 +27,7 @@ export async function run({ quick, say }: RunOptions): Promise<Figure[]> {
     const counts = await retainLetters(db, new AbortController().signal);
     const seconds = (performance.now() - startedAt) / 1_000;
     const { longestMs, acts } = await writer.stop();
-    const removed = Object.values(counts).reduce((sum, count) => sum + count, 0);
+    const { deleted: removed = 0 } = counts;
     say(`${removed} removed in ${seconds.toFixed(1)} s; ${acts} letters were closed or restored meanwhile`);
     return [
       exactly(letters / 2, { what: 'letters removed', value: removed, unit: 'letters' }),

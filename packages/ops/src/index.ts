@@ -105,6 +105,7 @@ export {
   snooze,
 } from './queues/index.ts';
 export * from './refusals/index.ts';
+export { opsTables, type TableRetention } from './retention.ts';
 export {
   type CatchUp,
   compareFireTimes,
@@ -116,5 +117,4 @@ export {
   type ScheduleOptions,
   scheduleInvariants,
   schedulerQueue,
-  scheduleRetention,
 } from './schedules/index.ts';

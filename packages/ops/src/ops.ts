@@ -6,7 +6,14 @@ import { type AuditKey, type Denials, openAnchorer, openAnchorStore, openDenials
 import { openSnoozeWaker } from './dead-letter-groups/index.ts';
 import { openProbe, watchProof } from './dead-letter-report/index.ts';
 import { captureDeaths, openFold, openSweeper, retainLetters, sweepAll } from './dead-letters/index.ts';
-import { type Doctor, type Invariant, openDoctor, type Part, watchInvariants } from './doctor/index.ts';
+import {
+  type Doctor,
+  type Invariant,
+  type InvariantText,
+  openDoctor,
+  type Part,
+  watchInvariants,
+} from './doctor/index.ts';
 import { type Failpoint, noFailpoints } from './failpoints/index.ts';
 import { createHealth, type Health } from './health/index.ts';
 import { adminRoutes, type AuditProof, type Authorize } from './http/index.ts';
@@ -38,6 +45,7 @@ import {
   watchStocks,
 } from './queues/index.ts';
 import { connectRedis, withDeadline, workerConnection } from './redis/index.ts';
+import { retainRows } from './retention.ts';
 import { openSchedules, type ScheduleDefinition, type Schedules } from './schedules/index.ts';
 
 export interface OpsOptions {
@@ -84,6 +92,11 @@ export interface OpsOptions {
   readonly sweepEveryMs?: number;
   /** Between two probes of a queue, jobs that die on purpose to show that deaths are captured, in ms; 0 for none. Default 3,600,000. */
   readonly probeEveryMs?: number;
+  /**
+   * Who removes rows after their time: a `loop` of the scheduler, or the `host`, which runs {@link Ops.retainRows} as a schedule. Default
+   * `loop`.
+   */
+  readonly retention?: 'loop' | 'host';
   /** How redrives plan and run. Every setting has a default. */
   readonly redrives?: RedriveSettings;
   /**
@@ -135,15 +148,20 @@ export interface Ops {
   /** Repairs what Postgres and Redis disagree on, and removes rows after their time. */
   scheduler(): Runnable;
   /**
-   * Removes dead letters closed 30 days ago or earlier, in short batches, and what is kept about them after its time. Answers how many
-   * went, by queue. Run it once a week or more often; a signal stops it after the batch under way.
+   * Removes dead letters closed 30 days ago or earlier, in short batches, and what is kept about them after its time. Run it as a schedule
+   * called `dlq-cleanup` with the audit action `dlq.retention_ran`, once a week or more often. Answers `deleted`, of which
+   * `deleted.<queue>`; `held`, closed as long ago and kept; `open_over_30_days`. A signal stops it after the batch under way.
    */
   retainDeadLetters(signal?: AbortSignal): Promise<Record<string, number>>;
+  /** Removes rows of every other table after their time, see {@link opsTables}. Answers how many went, by table. */
+  retainRows(signal?: AbortSignal): Promise<Record<string, number>>;
   /**
    * The queues as an operator sees them; one computation for all callers. An answer is kept for 2 s; after that it is given until the next
    * one is there, but at most for 10 s: `as_of` says how old it is.
    */
   overview(): Promise<QueueOverview>;
+  /** Every invariant that the doctor asks: the application's, then the plane's. */
+  readonly invariants: readonly InvariantText[];
   /** Looks at the invariants and stores what was found, for metrics and the next look: what a schedule runs. Throws when Postgres is away. */
   runInvariants: Doctor['runInvariants'];
   /** Writes what is held back of denials, and closes the connections to Redis. The database is the application's to close. */
@@ -202,6 +220,7 @@ export function openOps(options: OpsOptions): Ops {
     authorize,
     denials,
     overview,
+    invariants: doctor.checks,
     runInvariants: (asked) => doctor.runInvariants(asked),
     migrate: async () => void (await openMigrator({ url: db.url, sets: [opsMigrations] }).up()),
     http: adminRoutes({ ...options, ...sweeping, schedules, sweep, overview, audit, doctor, web }),
@@ -211,6 +230,7 @@ export function openOps(options: OpsOptions): Ops {
       openDispatcher({ ...common, redis, pollMs: options.dispatchPollMs ?? 100, mostWaiting: options.mostWaiting }),
     scheduler: () => openScheduler({ ...sweeping, timetable }, options),
     retainDeadLetters: (signal = new AbortController().signal) => retainLetters(db, signal),
+    retainRows: (signal = new AbortController().signal) => retainRows(db, signal),
     async close() {
       await denials.close();
       await queues.close();
@@ -234,7 +254,9 @@ function openScheduler(parts: Omit<Parts, 'lease' | 'everyMs'>, options: OpsOpti
       graceMs: options.reconcileAfterMs ?? 60_000,
       everyMs: options.reconcileEveryMs ?? 60_000,
     }),
-    openRetention({ db, log, lease: lease('retention') }),
+    ...(options.retention === 'host'
+      ? []
+      : [openRetention({ log, retain: (signal) => retainRows(db, signal), lease: lease('retention') })]),
     openQueueWishes({ ...parts, lease: lease('queue-wishes') }),
     openSweeper({ ...parts, lease: lease('dead-letter-sweeper'), everyMs: options.sweepEveryMs ?? 3_000 }),
     ...(parts.timetable.definitions.length > 0 ? [parts.timetable.scheduler(lease('schedules'))] : []),

@@ -138,7 +138,7 @@ describe('retention', () => {
     ]);
     await db.query(sql`
       insert into ops.audit_log (actor, actor_name, via, action, target_type, target_id, details, correlation_id)
-      values ('system', 'system', 'system', 'dlq.retention_ran', 'dead_letters', 'closed', '{"work": 7}', 'none')`);
+      values ('system', 'system', 'system', 'dlq.retention_ran', 'schedule', 'dlq-cleanup', '{"deleted": 7, "deleted.work": 7}', 'none')`);
     const { status, body } = await opened.call('GET', '/retention');
     expect(status).toBe(200);
     expect(body).toMatchObject({
@@ -148,5 +148,17 @@ describe('retention', () => {
       last: { removed: { work: 7 } },
     });
     expect(new Date(body.next_at as string).getUTCDay()).toBe(0);
+  });
+
+  it('follows the schedule of the cleanup, where there is one', async () => {
+    const { db } = opened.plane;
+    const soon = new Date(Date.now() + 3_600_000);
+    await db.query(sql`
+      insert into ops.schedule (name, cron, time_zone, catch_up, overlap, enabled, last_tick, ruled_since, created_at)
+      values ('dlq-cleanup', '0 * * * *', 'UTC', 'last', false, true, now(), now(), now())`);
+    await db.query(sql`
+      insert into ops.schedule_run (schedule, fire_at, origin, state, late_after, miss_after, limit_ms)
+      values ('dlq-cleanup', ${soon}, 'schedule', 'expected', now(), now(), 1000)`);
+    expect((await opened.call('GET', '/retention')).body).toMatchObject({ next_at: soon.toISOString() });
   });
 });

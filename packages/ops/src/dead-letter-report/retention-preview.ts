@@ -1,6 +1,7 @@
 import type { z } from 'zod';
-import { letterRetention } from '../dead-letters/index.ts';
+import { letterRetention, removedByQueue } from '../dead-letters/index.ts';
 import { type Queryable, sql } from '../postgres/index.ts';
+import { nextExpected } from '../schedules/index.ts';
 import type { retentionPreview } from './contract.ts';
 import { nextCleanup } from './next-cleanup.ts';
 
@@ -9,18 +10,21 @@ export type RetentionPreview = z.infer<typeof retentionPreview>;
 /** Letters that are counted; more than that is said to be more. */
 const mostCounted = 100_000;
 
+/** The schedule that runs it, where the host named it so. */
+const cleanupSchedule = 'dlq-cleanup';
+
 interface Row {
   removes: number;
   oldest_closed_at: Date | null;
   holds: number;
   oldest_failed_at: Date | null;
   last_at: Date | null;
-  last_removed: Record<string, number> | null;
+  last_removed: Record<string, unknown> | null;
 }
 
 /** What the next cleanup will remove, and what it keeps although it is as old: open letters. */
 export async function previewRetention(db: Queryable, now: Date = new Date()): Promise<RetentionPreview> {
-  const next = nextCleanup(now);
+  const next = (await nextExpected(db, cleanupSchedule, now)) ?? nextCleanup(now);
   const before = new Date(next.getTime() - letterRetention.closedDays * 86_400_000);
   const { rows } = await db.query<Row>(sql`
     select
@@ -35,7 +39,7 @@ export async function previewRetention(db: Queryable, now: Date = new Date()): P
     from (select) none
     left join lateral (
       select at, details from ops.audit_log
-      where target_type = 'dead_letters' and target_id = 'closed' and action = 'dlq.retention_ran'
+      where action = 'dlq.retention_ran'
       order by seq desc limit 1) last on true`);
   const row = rows[0] as Row;
   return {
@@ -43,7 +47,7 @@ export async function previewRetention(db: Queryable, now: Date = new Date()): P
     next_at: next.toISOString(),
     removes: { ...counted(row.removes), oldest_closed_at: row.oldest_closed_at?.toISOString() ?? null },
     holds: { ...counted(row.holds), oldest_failed_at: row.oldest_failed_at?.toISOString() ?? null },
-    last: row.last_at && { at: row.last_at.toISOString(), removed: row.last_removed ?? {} },
+    last: row.last_at && { at: row.last_at.toISOString(), removed: removedByQueue(row.last_removed ?? {}) },
   };
 }
 

@@ -15,6 +15,6 @@ export { foldChanges, readStock, type Stock } from './fold.ts';
 export { conflictOf, readLetter, whyAbsent } from './letter.ts';
 export { type PastDeath, recordPastDeaths } from './past-deaths.ts';
 export { captureRemoved } from './removed.ts';
-export { letterRetention, retainLetters } from './retention.ts';
+export { letterRetention, removedByQueue, retainLetters } from './retention.ts';
 export { retryLetter, type RetryRequest } from './retry.ts';
 export { openFold, openSweeper, sweepAll } from './sweeper.ts';

@@ -58,7 +58,7 @@ export async function whyAbsent(db: Queryable, id: string): Promise<Refusal> {
       order by seq desc limit 1) last
     cross join lateral (
       select at from ops.audit_log
-      where target_type = 'dead_letters' and target_id = 'closed' and action = 'dlq.retention_ran' and seq > last.seq
+      where action = 'dlq.retention_ran' and seq > last.seq
       order by seq desc limit 1) ran`);
   return rows[0] ? refuse('removed_by_retention', rows[0]) : refuse('not_found');
 }

@@ -1,4 +1,3 @@
-import { audit, systemActor } from '../audit/index.ts';
 import { type Database, sql } from '../postgres/index.ts';
 
 /** How long closed letters stay, and what is kept about letters: in days. */
@@ -39,25 +38,41 @@ export async function retainBatch(db: Database): Promise<Retained> {
   return { removed, more: sum >= batchSize };
 }
 
-/** Removes all that is due, letters in batches; writes one audit row with the counts by queue. */
+/**
+ * Removes all that is due, letters in batches. Answers what a schedule keeps of it: `deleted`, of which `deleted.<queue>`; `held`, closed
+ * as long ago and kept; `open_over_30_days`.
+ */
 export async function retainLetters(db: Database, signal: AbortSignal): Promise<Record<string, number>> {
-  const counts: Record<string, number> = {};
+  const byQueue: Record<string, number> = {};
   for (let more = true; more && !signal.aborted; ) {
     const batch = await retainBatch(db);
-    for (const [queue, letters] of Object.entries(batch.removed)) counts[queue] = (counts[queue] ?? 0) + letters;
+    for (const [queue, letters] of Object.entries(batch.removed)) byQueue[queue] = (byQueue[queue] ?? 0) + letters;
     more = batch.more;
   }
   await retainBooks(db);
-  await db.transaction((tx) =>
-    audit(tx, {
-      actor: systemActor,
-      action: 'dlq.retention_ran',
-      targetType: 'dead_letters',
-      targetId: 'closed',
-      details: counts,
-    }),
+  const deleted = Object.values(byQueue).reduce((sum, letters) => sum + letters, 0);
+  const named = Object.entries(byQueue).map(([queue, letters]) => [`${deletedOf}${queue}`, letters] as const);
+  return { deleted, ...(await countOld(db)), ...Object.fromEntries(named) };
+}
+
+/** Before the name of a queue, in the counts of a run. */
+const deletedOf = 'deleted.';
+
+/** Letters removed by queue, from the counts of a run. */
+export function removedByQueue(counts: Readonly<Record<string, unknown>>): Record<string, number> {
+  return Object.fromEntries(
+    Object.entries(counts).flatMap(([name, count]) =>
+      name.startsWith(deletedOf) ? [[name.slice(deletedOf.length), Number(count)]] : [],
+    ),
   );
-  return counts;
+}
+
+async function countOld(db: Database): Promise<{ held: number; open_over_30_days: number }> {
+  const before = sql`clock_timestamp() - ${letterRetention.closedDays} * interval '1 day'`;
+  const { rows } = await db.query<{ held: number; open_over_30_days: number }>(sql`
+    select (select count(*) from ops.dead_letter_queue where resolved_at < ${before}) as held,
+           (select count(*) from ops.dead_letter_queue where not resolved and failed_at < ${before}) as open_over_30_days`);
+  return rows[0] ?? { held: 0, open_over_30_days: 0 };
 }
 
 /**

@@ -165,8 +165,8 @@ describe('retention', () => {
       update ops.job_run set state = 'done', started = 1, finished = 1, finished_at = clock_timestamp() - interval '31 days' where run_key = 'one-0'`);
     await plane.db.query(sql`
       update ops.job_run set state = 'done', started = 1, finished = 1, finished_at = clock_timestamp() - interval '29 days' where run_key = 'one-1'`);
-    const { retainOnce } = await import('./retention.ts');
-    expect(await retainOnce(plane.db)).toMatchObject({ deleted: { job_run: 1 } });
+    const { retainJobs } = await import('./retention.ts');
+    expect(await retainJobs(plane.db)).toMatchObject({ deleted: { job_run: 1 } });
     const { rows } = await plane.db.query<{ run_key: string }>(sql`select run_key from ops.job_run order by run_key`);
     expect(rows.map(({ run_key }) => run_key)).toEqual(['one-1', 'one-2', 'one-3']);
   });

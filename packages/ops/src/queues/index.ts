@@ -22,6 +22,7 @@ export { pauseOf, readOverview } from './overview.ts';
 export type { PausedColumns } from './overview-queries.ts';
 export { openReconciler, openRetention } from './reconciler.ts';
 export { watchStocks } from './stocks.ts';
+export { retainJobs, retention } from './retention.ts';
 export { createRegistry, type QueueRegistry } from './registry.ts';
 export type { DeathCause } from './verdict.ts';
 export { openWorker } from './worker.ts';

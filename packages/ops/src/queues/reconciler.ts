@@ -8,7 +8,6 @@ import type { RedisQueues } from './bullmq.ts';
 import type { DeathWriter } from './death.ts';
 import type { Failure } from './failure.ts';
 import { reconcileOnce } from './reconcile.ts';
-import { retainOnce } from './retention.ts';
 import type { QueueRegistry } from './registry.ts';
 
 export interface ReconcilerDeps {
@@ -70,17 +69,24 @@ const lost: Failure = {
   code: null,
 };
 
+export interface RetentionDeps {
+  readonly lease: Lease;
+  readonly log: Logger;
+  /** Removes what is due. Answers how many rows went, by table. */
+  readonly retain: (signal: AbortSignal) => Promise<Readonly<Record<string, number>>>;
+}
+
 /** The loop that removes rows of ended work after their time. */
-export function openRetention({ db, lease, log }: { db: Database; lease: Lease; log: Logger }): Runnable {
+export function openRetention({ retain, lease, log }: RetentionDeps): Runnable {
   return repeating({
     name: 'retention',
     everyMs: 60_000,
     onError: (error) => log.error('loop_failed', error, { loop: 'retention' }),
-    async runOnce() {
+    async runOnce(signal) {
       if (!(await lease.hold())) return { more: false };
-      const { deleted, more } = await retainOnce(db);
+      const deleted = await retain(signal);
       if (Object.values(deleted).some((rows) => rows > 0)) log.info('retention_ran', deleted);
-      return { more };
+      return { more: false };
     },
   });
 }

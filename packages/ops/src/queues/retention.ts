@@ -9,7 +9,7 @@ export const retention = { runDays: 30, idempotencyKeyDays: 7, workerDays: 7 } a
 const batchSize = 5_000;
 
 /** Deletes one batch of each; answers how many rows went, by table. Locks are short: call again while `more`. */
-export async function retainOnce(db: Database): Promise<{ deleted: Record<string, number>; more: boolean }> {
+export async function retainJobs(db: Database): Promise<{ deleted: Record<string, number>; more: boolean }> {
   const deleted = {
     job_run: await count(
       db,
