@@ -1,4 +1,4 @@
-import { audit, type Database, Refusal, sql, systemActor } from '@fmhl/ops';
+import { type Database, Refusal, sql, systemActor } from '@fmhl/ops';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { makeCredit } from '../../testing/billing.ts';
@@ -8,6 +8,8 @@ import { nth } from '../../testing/nth.ts';
 import { makeLevel, makeNiche, makeProvider, makeSubscription } from '../../testing/subscriptions.ts';
 import { openTestWorld } from '../../testing/world.ts';
 import { adjust } from '../billing/index.ts';
+import { eraseLead } from '../leads/index.ts';
+import { reinstateByStaff, suspendByStaff } from '../subscriptions/index.ts';
 import type { DistributionDeps } from './distribute.ts';
 
 let world: Awaited<ReturnType<typeof openTestWorld>>;
@@ -66,7 +68,13 @@ const command = fc.oneof(
   { weight: 2, arbitrary: fc.record({ does: fc.constant('sell again' as const), which }) },
   { weight: 2, arbitrary: fc.record({ does: fc.constant('credit' as const), which, amount }) },
   { weight: 2, arbitrary: fc.record({ does: fc.constant('debit' as const), which, amount }) },
-  { weight: 1, arbitrary: fc.record({ does: fc.constant('suspend' as const), which }) },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      does: fc.constantFrom('suspend', 'reinstate', 'erase', 'suspend and erase while it sells'),
+      which,
+    }),
+  },
 );
 type Command = typeof command extends fc.Arbitrary<infer C> ? C : never;
 
@@ -121,16 +129,35 @@ async function run(market: Market, step: Command): Promise<void> {
     case 'debit':
       return takeByHand(providerId, step.amount);
     case 'suspend':
-      await db.transaction(async (tx) => {
-        await tx.query(sql`update provider set status = 'suspended' where id = ${providerId} and status = 'active'`);
-        await audit(tx, {
-          actor: systemActor,
-          action: 'provider.suspended',
-          targetType: 'provider',
-          targetId: providerId,
-        });
-      });
+      return suspend(providerId);
+    case 'reinstate':
+      await db.transaction((tx) => reinstateByStaff(tx, actOn(providerId), status));
+      return;
+    case 'erase': {
+      const leadId = market.leadIds[step.which % Math.max(1, market.leadIds.length)];
+      return leadId === undefined ? undefined : erase(leadId);
+    }
+    case 'suspend and erase while it sells': {
+      const [one, two] = await Promise.all([makeLead(db, { nicheId }), makeLead(db, { nicheId })]);
+      await Promise.all([sell(one.id), suspend(providerId), sell(two.id), erase(two.id)]);
+    }
   }
+}
+
+const actOn = (providerId: string) => ({ providerId, actor: systemActor, memo: 'done by a test', now: new Date() });
+const status = {
+  get log() {
+    return world.log;
+  },
+  endAccess: async () => ({ sessions: 0, tokens: 0 }),
+};
+
+async function suspend(providerId: string): Promise<void> {
+  await db.transaction((tx) => suspendByStaff(tx, actOn(providerId), status));
+}
+
+async function erase(leadId: string): Promise<void> {
+  await db.transaction((tx) => eraseLead(tx, { leadId, actor: systemActor, memo: 'done by a test' }, deps));
 }
 
 async function takeByHand(providerId: string, cents: number): Promise<void> {
@@ -143,7 +170,7 @@ async function takeByHand(providerId: string, cents: number): Promise<void> {
 }
 
 describe('the invariants of sales and money', () => {
-  it('hold after any sequence of sales, retries, races, credits, debits and suspensions', async () => {
+  it('hold after any sequence of sales, retries, races, credits, debits, suspensions and erasures', async () => {
     await fc.assert(
       fc.asyncProperty(supply, fc.array(command, { minLength: 3, maxLength: 16 }), async (offered, steps) => {
         const market = await open(offered);
@@ -171,6 +198,7 @@ describe('the invariants of sales and money', () => {
       I6: `alter table account drop constraint account_balance_cents_check; update account set balance_cents = -1`,
       I7: `update lead set is_test = true where assigned_count > 0`,
       I8: `alter table assignment disable trigger user; update assignment set cap_n = cap_n + 1000, cap_limit = null`,
+      lead_erasure: `update lead set erased_at = clock_timestamp() where assigned_count > 0`,
       I10: `delete from email where template = 'new_lead'`,
     };
     for (const [name, breakage] of Object.entries(breakages)) {

@@ -103,14 +103,16 @@ export const probes: readonly Invariant[] = [
       join v_level v on v.id = a.level_id
       where l.is_test or l.confirmed_at is null or l.approved_at is null or l.approved_at > a.assigned_at
          or l.status not in ('distributed', 'bad') or s.provider_id <> a.provider_id or s.level_id <> a.level_id
-         or v.niche_id <> l.niche_id
+         or v.niche_id <> l.niche_id or l.erased_at < a.assigned_at
          or exists (
-           select from ops.audit_log t
-           where t.target_type = 'provider' and t.target_id = a.provider_id::text
-             and t.action in ('provider.suspended', 'provider.closed') and t.at < a.assigned_at
+           select from v_provider p
+           cross join lateral (values ('provider', p.id::text), ('user', p.user_id::text)) who(type, id)
+           join ops.audit_log t on t.target_type = who.type and t.target_id = who.id
+           where p.id = a.provider_id and t.action in ('provider.suspended', 'provider.closed', 'user.disabled')
+             and t.at < a.assigned_at
              and not exists (select from ops.audit_log r
-                             where r.target_type = 'provider' and r.target_id = t.target_id and r.action = 'provider.reinstated'
-                               and r.at > t.at and r.at < a.assigned_at))`,
+                             where r.target_type = t.target_type and r.target_id = t.target_id
+                               and r.action in ('provider.reinstated', 'user.enabled') and r.at > t.at and r.at < a.assigned_at))`,
   },
   {
     name: 'I8',

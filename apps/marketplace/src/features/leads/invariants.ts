@@ -16,4 +16,15 @@ export const leadInvariants: readonly Invariant[] = [
                         where r.run_key = 'distribute-' || l.id || '-' || l.sale_no and r.state in ('enqueued', 'dead'))
         and not exists (select from v_distribution_run d where d.lead_id = l.id and d.sale_no = l.sale_no)`,
   },
+  {
+    name: 'lead_erasure',
+    title: 'A lead that was erased tells nothing of its person, and is not for sale',
+    enforcedBy: 'one statement removes all of it, under the lock of the lead; a sale reads the lead behind that lock',
+    next: 'erase it again by hand, and find out what wrote to it',
+    sql: `
+      select p.lead_id, l.status from v_lead_person p join v_lead l on l.id = p.lead_id
+      where p.erased_at is not null
+        and (p.name is not null or p.email is not null or p.phone_e164 is not null or p.form <> '{}'
+             or l.status in ('pending_confirmation', 'pending_approval', 'approved', 'unsold'))`,
+  },
 ];

@@ -18,7 +18,13 @@ export {
 } from './providers.ts';
 export { subscriptionInvariants } from './invariants.ts';
 export { type ReactivationCounts, type ReactivationOptions, reactivateSubscriptions } from './reactivate.ts';
-export { activateProvider, reinstateProvider, suspendProvider } from './provider-status.ts';
+export {
+  activateProvider,
+  reinstateByStaff,
+  reinstateProvider,
+  suspendByStaff,
+  suspendProvider,
+} from './provider-status.ts';
 export { saleMarks } from './sale-marks.ts';
 export { subscribe } from './subscribe.ts';
 

@@ -118,6 +118,13 @@ describe('a provider', () => {
     expect(rows).toEqual([{ balance_cents: 1_000 }]);
   });
 
+  it('does not come back before its user does', async () => {
+    await act('suspend');
+    await world.db.query(sql`update identity.users set status = 'disabled' where id = ${provider.userId}`);
+    expect(await act('reinstate')).toMatchObject({ status: 409, body: { details: { user: 'disabled' } } });
+    expect(await standing()).toMatchObject({ status: 'suspended' });
+  });
+
   it('that nobody knows, or a memo that says nothing, is refused', async () => {
     expect((await act('suspend', { id: '00000000-0000-4000-8000-000000000000' })).status).toBe(404);
     expect((await act('suspend', { payload: { memo: 'bad' } })).status).toBe(400);

@@ -68,8 +68,13 @@ export async function suspendByStaff(tx: Tx, act: ProviderAct, deps: ProviderSta
   );
 }
 
-/** Lets a suspended provider buy again; what was stopped resumes as far as the balance pays it. Refuses as {@link suspendByStaff}. */
+/**
+ * Lets a suspended provider buy again; what was stopped resumes as far as the balance pays it. Refuses as {@link suspendByStaff}, also while
+ * its user is disabled.
+ */
 export async function reinstateByStaff(tx: Tx, act: ProviderAct, deps: ProviderStatusDeps): Promise<ProviderTurn> {
+  if (await isUserDisabled(tx, act.providerId))
+    throw refuse('invalid_state', { status: 'suspended', user: 'disabled' });
   const provider = await reinstate(tx, sql`id = ${act.providerId}`, { ref: act.actor.id });
   if (!provider) return standing(tx, act.providerId, 'active');
   return record(tx, act, { action: 'provider.reinstated', provider, details: { resumed: provider.count } }, deps);
@@ -89,6 +94,12 @@ export async function closeByStaff(tx: Tx, act: ProviderAct, deps: ProviderStatu
   const access = await deps.endAccess(tx, provider.user_id, now);
   await mailStopped(tx, provider, { closed: true });
   return record(tx, act, { action: 'provider.closed', provider, details: { cancelled, ...access } }, deps);
+}
+
+async function isUserDisabled(tx: Tx, providerId: string): Promise<boolean> {
+  const { rows } = await tx.query<{ disabled: boolean }>(sql`
+    select u.status = 'disabled' as disabled from provider p join v_user u on u.id = p.user_id where p.id = ${providerId}`);
+  return rows[0]?.disabled ?? false;
 }
 
 interface TurnedProvider {
