@@ -9,6 +9,7 @@ import { marketplaceLogEvents } from '../apps/marketplace/src/log.ts';
 import { catalogue } from '../apps/marketplace/src/metrics.ts';
 import { cliPage } from './cli-page.ts';
 import { httpPage } from './http-page.ts';
+import { invariantsPage } from './invariants-page.ts';
 import { jobsPage } from './jobs-page.ts';
 import { code, page, table } from './markdown.ts';
 import { permissionsPage } from './permissions-page.ts';
@@ -23,6 +24,7 @@ export async function referencePages(): Promise<Record<string, string>> {
     'errors.md': errorsPage(),
     'events.md': eventsPage(),
     'http.md': await httpPage(),
+    'invariants.md': await invariantsPage(),
     'jobs.md': jobsPage(),
     'logs.md': logsPage(),
     'metrics.md': metricsPage(),

@@ -101,6 +101,7 @@ const breakages: [name: string, breakage: string, also?: string[]][] = [
     `update lead set status = 'approved', sale_no = 9, updated_at = now() - interval '1 hour', approved_at = now() - interval '1 hour'`,
     ['I7'],
   ],
+  ['lead_erasure', `update lead set erased_at = now()`],
   ['M1', `update account set balance_cents = balance_cents + 5`, ['I5', 'M8']],
   ['M2', `${freely('ledger_entry')}; delete from ledger_entry where account_version = 1`, ['I5', 'M1', 'M8']],
   [

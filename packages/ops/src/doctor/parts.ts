@@ -196,7 +196,8 @@ async function lookAtAudit({ db, auditKeys, anchors, anchorEveryMs }: PartDeps):
       `${pending} rows wait for their link, the oldest for ${oldest_s} s`,
       'see that a scheduler runs: fmhl run scheduler',
     );
-  if (auditKeys.length === 0) return note('linked, but not sealed: there is no key', 'give TOKEN_KEY');
+  if (auditKeys.length === 0)
+    return note('linked; this process has no key to seal it, or to judge its seals', 'give TOKEN_KEY');
   if (!anchors) return note('linked and sealed, but not anchored', 'give AUDIT_ANCHOR');
   const newest = readAnchors(await anchors.read()).at(-1);
   if (!newest) return note('linked and sealed; no anchor yet', 'wait some seconds, then ask again');
