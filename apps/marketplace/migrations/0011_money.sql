@@ -82,6 +82,10 @@ create index payment_event_payment on payment_event (payment_id, created_at);
 -- For the age of what waits for the gateway.
 create index payment_pending on payment (created_at) where status = 'pending';
 
+-- With all that a look for those who could pay again needs: it goes over every sleeper, every five minutes.
+drop index subscription_unfunded;
+create index subscription_unfunded on subscription (provider_id) include (level_id) where status = 'paused_funds';
+
 create view v_payment as
   select id, provider_id, gateway, external_id, amount_cents, status, created_at, updated_at from payment;
 create view v_balance_correction as
@@ -96,6 +100,8 @@ create view v_reconciliation_run as
 -- migrate:down
 
 drop view v_reconciliation_run, v_balance_correction, v_payment;
+drop index subscription_unfunded;
+create index subscription_unfunded on subscription (provider_id) where status = 'paused_funds';
 drop index payment_pending;
 drop table payment_event;
 drop table balance_correction;

@@ -8,10 +8,19 @@ const fundable = sql`
   join provider p on p.id = s.provider_id and p.status = 'active'
   join v_account a on a.provider_id = s.provider_id and a.balance_cents >= l.price_cents`;
 
+/** One look over all who sleep. Nearly none of them can pay: whose provider may buy is asked last, of the few who can. */
 export const fundableStatement: Sql = sql`
-  select (select count(*)::int from subscription where status = 'paused_funds') as checked,
-         array(select distinct s.provider_id from subscription s ${fundable}
-               where s.status = 'paused_funds' order by s.provider_id) as provider_ids`;
+  select count(*)::int as checked,
+         coalesce(
+           array_agg(distinct s.provider_id order by s.provider_id) filter (
+             where a.balance_cents >= l.price_cents and l.status = 'active' and n.status = 'active'
+               and (select p.status from provider p where p.id = s.provider_id) = 'active'),
+           '{}') as provider_ids
+  from subscription s
+  join level l on l.id = s.level_id
+  join niche n on n.id = l.niche_id
+  left join v_account a on a.provider_id = s.provider_id
+  where s.status = 'paused_funds'`;
 
 /** Subscriptions paused for funds, and the providers who could pay one of theirs, in order. */
 export async function findFundable(db: Queryable): Promise<{ checked: number; providerIds: string[] }> {
