@@ -7,6 +7,9 @@ import { brokenInvariants } from '../../testing/distribution.ts';
 import { openTestServer, signedInAs } from '../../testing/http.ts';
 import { nth, present } from '../../testing/nth.ts';
 import { openTestWorld, type TestWorld } from '../../testing/world.ts';
+import { refund } from '../billing/index.ts';
+import { refundMark } from '../distribution/index.ts';
+import { approveReport } from './decide.ts';
 import { badLeadRoutes } from './index.ts';
 import { memo, moneyOf, openMarket } from './market.fixture.ts';
 
@@ -155,7 +158,6 @@ describe('a connection that is lost at the COMMIT of a refund', () => {
   it('leaves nothing of it when the process behind it is ended in the middle', async () => {
     const { id } = await reportedLead();
     const ended = wire.db.transaction(async (tx) => {
-      const { approveReport } = await import('./decide.ts');
       const actor = { id: randomUUID(), name: 'a test', via: 'http' } as const;
       await approveReport(tx, { assignmentId: id, memo, actor }, world);
       const { rows } = await tx.query<{ pid: number }>(sql`select pg_backend_pid() as pid`);
@@ -168,5 +170,37 @@ describe('a connection that is lost at the COMMIT of a refund', () => {
     );
     expect(mails.rowCount).toBe(0);
     expect(await brokenInvariants(world.db)).toEqual({});
+  });
+});
+
+describe('the statement of a refund', () => {
+  it('is enough by itself to give one price back once: whatever would call it', async () => {
+    const { id } = await reportedLead();
+    const actor = { id: randomUUID(), name: 'a test', via: 'http' } as const;
+    const ends = await Promise.all(
+      Array.from({ length: 50 }, () =>
+        world.db.transaction((tx) => refund(tx, { marked: refundMark([id]), memo, actor }, world)),
+      ),
+    );
+    expect(ends.flat()).toMatchObject([{ assignment_id: id, amount_cents: 2_800 }]);
+    expect(await refunds([id])).toBe(1);
+    expect(Object.keys(await brokenInvariants(world.db))).toEqual(['bad_lead_reports']);
+  });
+
+  it('rolls back whole when there is no charge to give back', async () => {
+    const { id } = await reportedLead();
+    const actor = { id: randomUUID(), name: 'a test', via: 'http' } as const;
+    const end = world.db.transaction(async (tx) => {
+      for (const text of [
+        'alter table ledger_entry disable trigger user',
+        `delete from ledger_entry where assignment_id = '${id}'`,
+      ]) {
+        await tx.query({ name: '', text, values: [] });
+      }
+      await refund(tx, { marked: refundMark([id]), memo, actor }, world);
+    });
+    await expect(end).rejects.toThrow('refund_mismatch');
+    expect(world.metrics.counts['billingFailure.refund.error']).toBe(1);
+    expect(await refunds([id])).toBe(0);
   });
 });
