@@ -1,4 +1,4 @@
-import { brokenInvariants } from '../../apps/marketplace/src/testing/distribution.ts';
+import type { Ground } from '../../apps/marketplace/src/simulator/live/ground.ts';
 import { type Scenario, watchSignals } from '../../apps/marketplace/src/simulator/scenarios/index.ts';
 import { settles } from '../harness/settled.ts';
 import type { Demo } from './demo.ts';
@@ -26,9 +26,27 @@ export async function playThrough(scenario: Scenario, { ground }: Demo): Promise
     await watch.vanish(showsWithinMs);
     const remediedAt = performance.now();
     const isSettled = await settles(ground.db, settlesWithinMs);
-    const faults = [...(isSettled ? [] : ['jobs are still open']), ...Object.keys(await brokenInvariants(ground.db))];
+    const faults = [...(isSettled ? [] : ['jobs are still open']), ...(await complaintsOfDoctor(ground))];
     return { signalMs: Math.round(seenAt - startedAt), remedyMs: Math.round(remediedAt - seenAt), faults };
   } finally {
     await scenario.stop(ground, facts);
   }
+}
+
+interface DoctorReport {
+  readonly probes: readonly { name: string; state: string; reason: string | null; rows: readonly object[] }[];
+  readonly parts: readonly { name: string; state: string; says: string }[];
+}
+
+/** Every probe over all rows, and every part: what is broken, and what could not be asked. */
+async function complaintsOfDoctor({ operator }: Ground): Promise<string[]> {
+  const { probes, parts } = await operator.get<DoctorReport>('/admin/doctor?full=true');
+  return [
+    ...probes
+      .filter(({ state }) => state !== 'ok')
+      .map(({ name, state, reason, rows }) => `${name} ${state}: ${reason ?? JSON.stringify(rows.slice(0, 3))}`),
+    ...parts
+      .filter(({ state }) => state === 'bad' || state === 'unknown')
+      .map(({ name, state, says }) => `${name} ${state}: ${says}`),
+  ];
 }

@@ -30,6 +30,10 @@ const levels = [
   { name: 'Select', ord: 1, price_cents: 2_800, max_recipients: 2 },
   { name: 'Standard', ord: 2, price_cents: 1_500, max_recipients: 3 },
 ] as const;
+/** What the levels of the trade cost when nobody has made a mistake, in cents. */
+export const levelPrices: Readonly<Record<string, number>> = Object.fromEntries(
+  levels.map(({ name, price_cents }) => [name, price_cents]),
+);
 /** What each buyer has at least when a scenario begins. */
 const purseCents = 200_000;
 

@@ -2,7 +2,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import type { Ground } from '../live/ground.ts';
 
 /** Where an operator sees that something is wrong. */
-export type Signal = MetricSignal | ListSignal | ScheduleSignal;
+export type Signal = MetricSignal | ListSignal;
 
 export interface MetricSignal {
   /** As it is exposed: `fmhl_jobs_failed_total`; of a histogram `…_count`, or one of its buckets with the label `le`. */
@@ -18,17 +18,17 @@ export interface MetricSignal {
   readonly tells: string;
 }
 
-/** A list of the API that holds at least `count` rows, and no longer does after the remedy. */
+/** A list of the API: how many of its rows there are, or what one of them says. No longer so after the remedy. */
 export interface ListSignal {
+  /** With `{start}` for the time before the fault. */
   readonly list: string;
-  readonly count: number;
-  readonly tells: string;
-}
-
-/** A schedule of which a run is in this state. */
-export interface ScheduleSignal {
-  readonly schedule: string;
-  readonly state: string;
+  /** Only rows of which this is so. */
+  readonly where?: Readonly<Record<string, string | number | boolean>>;
+  /** At least so many. */
+  readonly count?: number;
+  /** Or: this field of the first is a number below `below`. */
+  readonly field?: string;
+  readonly below?: number;
   readonly tells: string;
 }
 
@@ -43,19 +43,18 @@ type Reading = (signal: Signal) => number;
 
 /** Notes what the counters say, before anything happens. */
 export async function watchSignals(ground: Ground, signals: readonly Signal[]): Promise<SignalWatch> {
-  const before = await readingOf(ground, signals);
+  const startedAt = new Date();
+  const before = await readingOf(ground, signals, startedAt);
   const shows = (signal: Signal, now: Reading): boolean => {
-    if ('metric' in signal) {
-      if (signal.rises !== undefined) return now(signal) - before(signal) >= signal.rises;
-      if (signal.falls !== undefined) return now(signal) <= signal.falls;
-      return now(signal) >= (signal.reaches ?? 1);
-    }
-    return now(signal) >= ('count' in signal ? signal.count : 1);
+    if ('list' in signal)
+      return signal.below === undefined ? now(signal) >= (signal.count ?? 1) : now(signal) < signal.below;
+    if (signal.rises !== undefined) return now(signal) - before(signal) >= signal.rises;
+    return signal.falls === undefined ? now(signal) >= (signal.reaches ?? 1) : now(signal) <= signal.falls;
   };
   const settle = async (wanted: boolean, watched: readonly Signal[], withinMs: number) => {
     const deadline = performance.now() + withinMs;
     for (;;) {
-      const now = await readingOf(ground, watched);
+      const now = await readingOf(ground, watched, startedAt);
       const late = watched.find((signal) => shows(signal, now) !== wanted);
       if (!late) return;
       if (performance.now() > deadline) {
@@ -73,24 +72,20 @@ export async function watchSignals(ground: Ground, signals: readonly Signal[]): 
 
 const lookEveryMs = 200;
 
-/** What was counted stays counted, and a run that was missed stays missed. */
-const passes = (signal: Signal): boolean =>
-  !('schedule' in signal || ('rises' in signal && signal.rises !== undefined));
+/** What was counted stays counted. */
+const passes = (signal: Signal): boolean => 'list' in signal || signal.rises === undefined;
 
 export function nameOf(signal: Signal): string {
   if ('list' in signal) return `GET /api/v1${signal.list}`;
-  if ('schedule' in signal) return `GET /api/v1/admin/schedules: ${signal.schedule} ${signal.state}`;
   const labels = Object.entries(signal.labels ?? {}).map(([name, value]) => `${name}="${value}"`);
   return labels.length > 0 ? `${signal.metric}{${labels.join(',')}}` : signal.metric;
 }
 
-async function readingOf(ground: Ground, signals: readonly Signal[]): Promise<Reading> {
+async function readingOf(ground: Ground, signals: readonly Signal[], startedAt: Date): Promise<Reading> {
   const series = signals.some((signal) => 'metric' in signal) ? await scrape(ground.url) : [];
   const values = new Map<Signal, number>();
   for (const signal of signals) {
-    if ('metric' in signal) values.set(signal, sumOf(series, signal));
-    else if ('list' in signal) values.set(signal, await rowsOf(ground, signal));
-    else values.set(signal, await runsOf(ground, signal));
+    values.set(signal, 'metric' in signal ? sumOf(series, signal) : await readList(ground, signal, startedAt));
   }
   return (signal) => values.get(signal) ?? Number.NaN;
 }
@@ -119,12 +114,17 @@ function sumOf(series: readonly Series[], { metric, labels = {} }: MetricSignal)
   return fitting.reduce((sum, { value }) => sum + value, 0);
 }
 
-async function rowsOf({ operator }: Ground, { list }: ListSignal): Promise<number> {
-  const answer = await operator.get<Readonly<Record<'items' | 'entries' | 'jobs', unknown[] | undefined>>>(list);
-  return (answer.items ?? answer.entries ?? answer.jobs ?? []).length;
-}
+type Row = Readonly<Record<string, unknown>>;
 
-async function runsOf({ operator }: Ground, { schedule, state }: ScheduleSignal): Promise<number> {
-  const { items } = await operator.get<{ items: { state: string }[] }>(`/admin/schedules/${schedule}/runs?limit=50`);
-  return items.filter((run) => run.state === state).length;
+/** How many rows fit, or the field of the first that does. */
+async function readList(
+  { operator }: Ground,
+  { list, where = {}, field }: ListSignal,
+  startedAt: Date,
+): Promise<number> {
+  const path = list.replace('{start}', encodeURIComponent(startedAt.toISOString()));
+  const answer = await operator.get<Readonly<Record<'items' | 'entries' | 'jobs', Row[] | undefined>>>(path);
+  const rows = answer.items ?? answer.entries ?? answer.jobs ?? [];
+  const fitting = rows.filter((row) => Object.entries(where).every(([key, value]) => row[key] === value));
+  return field === undefined ? fitting.length : Number(fitting[0]?.[field] ?? Number.NaN);
 }

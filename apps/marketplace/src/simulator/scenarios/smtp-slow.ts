@@ -3,16 +3,16 @@ import { openMarket } from '../live/market.ts';
 import { defineScenario } from './scenario.ts';
 
 const leads = 8;
-const slowMs = 1_000;
+const slowMs = 2_000;
 const mail = { queue: 'email_send' };
 
 export const smtpSlow = defineScenario<{ leads: Traveller[] }>({
   name: 'smtp-slow',
   title: 'The mail server takes its time',
   cause:
-    'Eight leads are sold while the mail server needs a second for each mail. Nothing fails; mails only come later and later.',
+    'Eight leads are sold while the mail server needs two seconds for each mail. Nothing fails; mails only come later and later.',
   signals: [
-    { metric: 'fmhl_queue_depth', labels: mail, reaches: 4, tells: 'mails wait, though none fails' },
+    { list: '/admin/queues/email_send/jobs?state=waiting&limit=50', count: 4, tells: 'mails wait, though none fails' },
     { metric: 'fmhl_queue_oldest_job_age_seconds', labels: mail, reaches: 1, tells: 'the oldest of them grows older' },
   ],
   steps: [
