@@ -38,7 +38,8 @@ async function tracesLeft(): Promise<string[]> {
   return found;
 }
 
-async function soldLead(): Promise<string> {
+/** Submitted, confirmed, approved, sold, reported and refunded, all as people do it. */
+async function refundedLead() {
   const { world, app } = product;
   const niche = await world.make.niche({
     slug: 'roofing',
@@ -78,11 +79,35 @@ async function soldLead(): Promise<string> {
     payload: { reason: 'other', notes: 'Wilhelmina says that she never asked' },
   });
   expect(reported.statusCode).toBe(201);
-  return id;
+  const decided = await product.call({
+    method: 'POST',
+    url: `/api/v1/admin/bad-leads/${assignment}/approve`,
+    headers: admin.headers,
+    payload: { memo: 'She says so herself' },
+  });
+  expect(decided.statusCode).toBe(200);
+  return { id, providerId, admin };
 }
 
-it('an erasure leaves nothing of the person in any table, but for the consent, which is kept as it was given', async () => {
-  const id = await soldLead();
+it('shows why a lead went where it went, until an erasure leaves nothing of the person in any table, but for the consent, which is kept as it was given', async () => {
+  const { id, providerId, admin } = await refundedLead();
+  const { body } = await product.call({ url: `/api/v1/admin/leads/${id}`, headers: admin.headers });
+  expect(JSON.parse(body)).toMatchObject({
+    status: 'distributed',
+    sale_verdict: 'in_time',
+    consent: { ip: '203.0.113.77' },
+    runs: [{ outcome: 'distributed', assigned: 1 }],
+    assignments: [
+      {
+        provider_id: providerId,
+        company: 'Test Roofing',
+        refund: { amount_cents: 100, memo: 'She says so herself' },
+        report: { status: 'approved', reason: 'other' },
+        mail: { status: 'queued' },
+      },
+    ],
+    mails: [{ template: 'lead_confirm' }],
+  });
   expect(await tracesLeft()).toEqual(
     expect.arrayContaining(['public.lead: Wilhelmina', 'public.bad_lead_report: Wilhelmina']),
   );
@@ -96,7 +121,8 @@ it('an erasure leaves nothing of the person in any table, but for the consent, w
   const { rows } = await product.world.db.query(sql`
     select (select count(*)::int from assignment where lead_id = ${id}) as sold,
            (select count(*)::int from ledger_entry where kind = 'lead_charge') as charges,
+           (select count(*)::int from ledger_entry where kind = 'lead_refund') as refunds,
            (select status from bad_lead_report) as report`);
-  expect(rows).toEqual([{ sold: 1, charges: 1, report: 'pending' }]);
+  expect(rows).toEqual([{ sold: 1, charges: 1, refunds: 1, report: 'approved' }]);
   expect(product.lines.join('')).not.toContain('ilhelmina');
 });

@@ -92,25 +92,25 @@ const whole = (counts: Counts) =>
 /** The filter, which costs most, is asked only where at most one thing stands against a subscription. */
 export function judgeStatement({ leadId, areas, form }: Demand, nicheId: string) {
   return sql`
-    with seen as materialized (
-      select s.id, s.provider_id, s.level_id, s.vt, p.company, l.ord, s.filter_rules,
-             array_remove(array[
-               case when p.status <> 'active' then 'provider' end,
-               case when p.status = 'active' and s.status in ('paused_user', 'paused_admin') then 'paused' end,
-               case when x.provider_id is not null then 'bought' end,
-               case when not s.areas && ${areas}::text[] then 'area' end,
-               case when not ${hasPlaceToday} then 'cap' end,
-               case when s.status = 'paused_funds' or coalesce(a.balance_cents, 0) < l.price_cents then 'funds' end], null) as against
+    with judged as materialized (
+      select s.id, s.provider_id, s.level_id, s.vt, l.ord,
+             case when cardinality(w.against) > 1 or subscription_matches(s.filter_rules, ${JSON.stringify(form ?? {})}::jsonb)
+                  then w.against else w.against || 'filter'::text end as reasons
       from v_level l
       join v_subscription s on s.level_id = l.id
       join v_provider p on p.id = s.provider_id
       left join v_account a on a.provider_id = s.provider_id
       left join v_assignment x on x.lead_id = ${leadId}::uuid and x.provider_id = s.provider_id
+      cross join lateral (
+        select array_remove(array[
+          case when p.status <> 'active' then 'provider' end,
+          case when p.status = 'active' and s.status in ('paused_user', 'paused_admin') then 'paused' end,
+          case when x.provider_id is not null then 'bought' end,
+          case when not s.areas && ${areas}::text[] then 'area' end,
+          case when not ${hasPlaceToday} then 'cap' end,
+          case when s.status = 'paused_funds' or coalesce(a.balance_cents, 0) < l.price_cents then 'funds' end], null) as against
+        offset 0) w
       where l.niche_id = ${nicheId}::uuid and l.status = 'active' and s.status <> 'cancelled'),
-    judged as materialized (
-      select *, case when cardinality(against) > 1 or subscription_matches(filter_rules, ${JSON.stringify(form ?? {})}::jsonb)
-                     then against else against || 'filter'::text end as reasons
-      from seen),
     counted as (
       select level_id, reasons[1] as reason, count(*) as many, count(*) filter (where cardinality(reasons) = 1) as near
       from judged group by level_id, reasons[1]),
@@ -121,8 +121,10 @@ export function judgeStatement({ leadId, areas, form }: Demand, nicheId: string)
                'near_misses', coalesce(jsonb_object_agg(reason, near) filter (where reason is not null), '{}')) as told
       from counted group by level_id),
     nearest as (
-      select id as subscription_id, provider_id, company, level_id, reasons[1] as reason from judged
-      where cardinality(reasons) = 1 order by ord, vt, id limit ${nearestShown}::int)
+      select j.id as subscription_id, j.provider_id, p.company, j.level_id, j.reasons[1] as reason
+      from (select * from judged where cardinality(reasons) = 1 order by ord, vt, id limit ${nearestShown}::int) j
+      join v_provider p on p.id = j.provider_id
+      order by j.ord, j.vt, j.id)
     select (select coalesce(jsonb_object_agg(level_id, told), '{}') from levels) as levels,
            (select coalesce(jsonb_agg(to_jsonb(n)), '[]') from nearest n) as nearest`;
 }

@@ -296,13 +296,16 @@ describe('the queue of leads', () => {
     [{ status: 'pending_approval' }, 'lead_list'],
     [{ source: 'rare' }, 'lead_list_source'],
     [{ flag: 'disposable' }, 'lead_list_flagged'],
+    [{ niche: 'orphan' }, 'lead_list_niche'],
   ] as const)('follows an index, without sorting or reading all leads: %j', async (filter, index) => {
     const nodes = await world.db.transaction(async (tx) => {
       // Rolled back with the many leads that make the choice of a plan worth while.
       await tx.query(sql`savepoint before`);
+      await tx.query(sql`insert into niche (slug, name) values ('orphan', 'Orphan')`);
       await tx.query(sql`
         insert into lead (id, niche_id, status, source, risk_flags, correlation_id, confirm_expires_at, created_at)
-        select gen_random_uuid(), ${niche.id}, case when i % 100 = 0 then 'pending_approval' else 'expired' end,
+        select gen_random_uuid(), case when i % 1000 = 0 then (select id from niche where slug = 'orphan') else ${niche.id} end,
+               case when i % 100 = 0 then 'pending_approval' else 'expired' end,
                case when i % 1000 = 0 then 'rare' else 'often' end,
                case when i % 500 = 0 then array['disposable'] when i % 50 = 0 then array['ip_many'] else '{}'::text[] end,
                'test', now(), now() - i * interval '1 second'
