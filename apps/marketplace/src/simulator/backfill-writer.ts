@@ -1,4 +1,4 @@
-import type { Queryable } from '@fmhl/ops';
+import type { Queryable, Statement } from '@fmhl/ops';
 import { type RowOf, type TableName, tables, type Value } from './tables.ts';
 
 /** Rows of all tables that wait before they are written. */
@@ -13,6 +13,7 @@ export class BackfillWriter {
   readonly #buffers: Map<TableName, Buffered>;
   readonly counts: Partial<Record<TableName, number>> = {};
   #waiting = 0;
+  #sent: Promise<void> = Promise.resolve();
 
   constructor(tx: Queryable) {
     this.#tx = tx;
@@ -34,9 +35,23 @@ export class BackfillWriter {
     return this.#waiting >= writtenAtOnce;
   }
 
-  async write(): Promise<void> {
-    for (const buffer of this.#buffers.values()) await buffer.write(this.#tx);
+  /** Sends what waits once what was sent before is written, and resolves when that is so: the next rows are made meanwhile. */
+  write(): Promise<void> {
+    const before = this.#sent;
+    const statements = [...this.#buffers.values()].flatMap((buffer) => buffer.take());
     this.#waiting = 0;
+    this.#sent = before.then(async () => {
+      for (const statement of statements) await this.#tx.query(statement);
+    });
+    // Whoever waits for it learns of it; until then it is nobody's.
+    this.#sent.catch(() => {});
+    return before;
+  }
+
+  /** Resolves when all is written. */
+  async finish(): Promise<void> {
+    await this.write();
+    await this.#sent;
   }
 }
 
@@ -63,10 +78,11 @@ class Buffered {
     }
   }
 
-  async write(tx: Queryable): Promise<void> {
-    if (this.#values[0]?.length === 0) return;
-    await tx.query({ name: `backfill_${this.#name}`, text: this.#text, values: this.#values });
+  take(): Statement[] {
+    if (this.#values[0]?.length === 0) return [];
+    const statement = { name: `backfill_${this.#name}`, text: this.#text, values: this.#values };
     this.#values = this.#columns.map(() => []);
+    return [statement];
   }
 }
 

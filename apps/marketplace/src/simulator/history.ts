@@ -78,7 +78,6 @@ export async function tellHistory(options: HistoryOptions): Promise<History> {
   }
   timeline.runUntil(now);
   const planned = leads.close();
-  await pause(1);
   return { niches, providers: providers.all, deaths: chronicle.deaths, planned };
 }
 

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import {
   type Actor,
   audit,
@@ -94,12 +95,16 @@ async function fill(tx: Tx, options: SeedOptions, passwordHash: string): Promise
     rows,
     passwordHash,
     consentText: await consentText(tx),
-    pause: (share) => {
-      if (!rows.isFull && share < 1) return undefined;
-      onProgress?.({ share, rows: rows.total });
-      return rows.write();
+    pause: async (share) => {
+      if (rows.isFull) {
+        onProgress?.({ share, rows: rows.total });
+        await rows.write();
+      }
+      // Also what is on its way to the database wants its turn.
+      await nextTurn();
     },
   });
+  await rows.finish();
   await writeFinalStates(tx, history, now.getTime());
   await recordPastDeaths(
     tx,
