@@ -79,8 +79,8 @@ create table payment_event (
 );
 create index payment_event_payment on payment_event (payment_id, created_at);
 
--- For the age of what waits for the gateway.
-create index payment_pending on payment (created_at) where status = 'pending';
+-- For what waits for the gateway, and its age.
+create index payment_listed on payment (status, created_at, id);
 
 -- With all that a look for those who could pay again needs: it goes over every sleeper, every five minutes.
 drop index subscription_unfunded;
@@ -102,7 +102,7 @@ create view v_reconciliation_run as
 drop view v_reconciliation_run, v_balance_correction, v_payment;
 drop index subscription_unfunded;
 create index subscription_unfunded on subscription (provider_id) where status = 'paused_funds';
-drop index payment_pending;
+drop index payment_listed;
 drop table payment_event;
 drop table balance_correction;
 drop table reconciliation_run;

@@ -21,6 +21,21 @@ export const depositResponse = z.object({
   resumed: z.int(),
 });
 
+const paymentStatus = paymentView.shape.status;
+
+export const paymentQuery = pageQuery.extend({
+  status: paymentStatus.default('pending'),
+  provider_id: z.uuid().optional(),
+});
+
+export const adminPaymentView = paymentView.extend({
+  provider_id: z.uuid(),
+  company: z.string(),
+  gateway: z.string().nullable(),
+  external_id: z.string().nullable(),
+  updated_at: z.iso.datetime(),
+});
+
 /** What a payment gateway reports. `payment_id` is ours; `external_id` is the gateway's. */
 export const paymentWebhook = z.strictObject({
   /** The gateway's own id of this telling; told again under it, nothing changes, and something else is refused. */

@@ -256,6 +256,24 @@ describe('the payment webhook', () => {
     expect((await stocks()).pending_age).toBeLessThan(60);
   });
 
+  it('lists what waits for the staff, oldest first', async () => {
+    const { provider, paymentId } = await pendingPayment();
+    const second = (await depositOf(provider, 7_000)).json().payment.id as string;
+    const list = async (query: string) =>
+      (
+        await app.inject({
+          url: `/admin/payments?provider_id=${provider.id}&${query}`,
+          headers: signedInAs(provider.userId, 'admin'),
+        })
+      ).json();
+    const first = await list('limit=1');
+    const next = await list(`limit=1&cursor=${first.pagination.next_cursor}`);
+    expect([...first.items, ...next.items].map((item) => item.id)).toEqual([paymentId, second]);
+    await report(success(paymentId));
+    expect((await list('status=pending')).items).toMatchObject([{ id: second, amount_cents: 7_000, gateway: null }]);
+    expect((await list('status=succeeded')).items).toMatchObject([{ id: paymentId, gateway: 'acme' }]);
+  });
+
   it('counts what a gateway tells that cannot be true, and names it in the log', async () => {
     const { paymentId } = await pendingPayment();
     const before = world.metrics.counts['billingFailure.deposit.contradiction'] ?? 0;

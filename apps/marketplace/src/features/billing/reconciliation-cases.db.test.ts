@@ -1,9 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import { sql } from '@fmhl/ops';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { readConfig } from '../../config.ts';
+import { openTelemetry } from '../../telemetry.ts';
 import { brokenInvariants } from '../../testing/distribution.ts';
 import { nth } from '../../testing/nth.ts';
+import { type PlanNode, planOf } from '../../testing/plan.ts';
+import { findingsStatement, snapshotStatement } from './reconciliation-queries.ts';
 import { type Disorder, openDisorder } from './reconciliation.fixture.ts';
+import { watchMoney } from './stocks.ts';
 
 let stage: Disorder;
 beforeAll(async () => {
@@ -168,5 +173,56 @@ describe('the invariants of money', () => {
       expect(broken, name).toContain(name);
     }
     expect(await stage.brokenMoney()).toEqual([]);
+  });
+});
+
+describe('the stocks of reconciliation', () => {
+  it('count cases, one more after a night of many corrections, and tell when balances were last compared', async () => {
+    // A collector keeps what it read for some seconds, so that each look has its own.
+    const looks = async () => {
+      const fresh = openTelemetry(readConfig({}), { role: 'test', logTo: { write() {} } }).metrics;
+      watchMoney({ db: stage.db, metrics: fresh });
+      await fresh.render();
+      return [
+        fresh.value('billing_reconciliation_mismatches'),
+        fresh.value('billing_reconciliation_last_success_timestamp_seconds'),
+      ];
+    };
+    await stage.drifted(9_000);
+    const before = Date.now() / 1_000 - 1;
+    await stage.run();
+    const [cases, comparedAt] = await looks();
+    expect(cases).toBe(1);
+    expect(comparedAt).toBeGreaterThan(before);
+    for (let nth = 0; nth < 21; nth += 1) await stage.drifted(3);
+    await stage.run();
+    expect((await looks())[0]).toBe(2);
+    await stage.run();
+    expect((await looks())[0]).toBe(1);
+  });
+});
+
+describe('the plans of reconciliation', () => {
+  it('read the ledger once for all accounts, and by its index for a suspect', async () => {
+    const { id: providerId } = await stage.world.make.provider();
+    await stage.world.make.credit({ providerId });
+    await stage.db.transaction(async (tx) => {
+      await tx.query(sql`set local session_replication_role = replica`);
+      await tx.query(sql`insert into account (provider_id) select gen_random_uuid() from generate_series(1, 2000)`);
+      await tx.query(sql`
+        insert into ledger_entry (provider_id, account_version, kind, amount_cents, balance_after_cents, actor, correlation_id)
+        select a.provider_id, n, 'manual_credit', 1, n, 'system', 'none' from account a, generate_series(2, 11) n`);
+    });
+    await stage.db.query(sql`vacuum (analyze) account, ledger_entry`);
+    const scans = (nodes: readonly PlanNode[]) =>
+      nodes.filter((node) => node['Relation Name'] === 'ledger_entry').map((node) => node['Node Type']);
+    expect(scans(await planOf(stage.db, snapshotStatement))).toEqual(['Seq Scan']);
+    const suspect = await planOf(stage.db, findingsStatement([providerId]));
+    expect(
+      suspect.filter((node) => node['Node Type'] === 'Seq Scan').map((node) => node['Relation Name']),
+    ).not.toContain('ledger_entry');
+    expect(
+      suspect.filter((node) => node['Node Type'] === 'Seq Scan').map((node) => node['Relation Name']),
+    ).not.toContain('account');
   });
 });

@@ -77,7 +77,7 @@ const uncovered = sql`
               where c.provider_id = b.provider_id and c.action <> 'alerted'
                 and b.version between c.broken_version and c.last_version)`;
 
-function findingsStatement(providerIds: readonly string[]): Sql {
+export function findingsStatement(providerIds: readonly string[]): Sql {
   return sql`
     with entry as (
       select provider_id, account_version as version, balance_after_cents, sum(amount_cents) over entries as so_far,

@@ -17,6 +17,7 @@ import {
 } from './contract.ts';
 import { deposit, type DepositMode } from './deposit.ts';
 import type { BillingDeps } from './measure.ts';
+import { paymentRoutes } from './payment-routes.ts';
 import { reconciliationRoutes } from './reconciliation-routes.ts';
 import { type LedgerEntry, listEntries, type Payment, readBalance } from './queries.ts';
 
@@ -32,6 +33,7 @@ export function billingRoutes(app: FastifyInstance, deps: BillingRouteDeps): voi
   depositRoute(app, deps);
   balanceRoutes(app, deps);
   adjustmentRoute(app, deps);
+  paymentRoutes(app, deps);
   reconciliationRoutes(app, deps);
 }
 
