@@ -7,6 +7,7 @@ import {
   type Handlers,
   openDatabase,
   openOps,
+  type Ops,
   type OpsOptions,
   type Runnable,
 } from '@fmhl/ops';
@@ -34,6 +35,7 @@ import { bindProductMetrics } from './metrics.ts';
 import { migrationSets } from './migrations.ts';
 import { emailQueue, queues } from './queues.ts';
 import { Limiter, type LimiterOptions, quotasOf, type RequestLimits } from './request-limits/index.ts';
+import { schedules } from './schedules.ts';
 import { openSweeper } from './sweeper.ts';
 import { openTelemetry, type Telemetry, type TelemetryOptions } from './telemetry.ts';
 import { version } from './version.ts';
@@ -62,8 +64,9 @@ export function openApp(config: ReadyConfig, options: AppOptions) {
   const passwords = openPasswords();
   const keys = openKeys({ tokenKey: config.tokenKey, previousTokenKey: config.previousTokenKey });
   const auditKeys = config.tokenKey ? keys.derive(auditPurpose) : [];
-  const ops = openPlane(config, telemetry, { db, authorize, role, auditKeys });
   const deps = { db, log, metrics: bindProductMetrics(metrics), now };
+  const timetable = schedules(config, { ...deps, plane: () => ops });
+  const ops: Ops = openPlane(config, telemetry, { db, authorize, role, auditKeys, schedules: timetable });
   // The relay hands jobs over, and may read nothing of the marketplace.
   if (role !== 'relay') watchMoney({ db, metrics });
   const files = openFileStore(config);
@@ -161,7 +164,7 @@ function openAppDatabase(config: ReadyConfig, role: string, { log, metrics }: Te
 function openPlane(
   config: ReadyConfig,
   { log, metrics }: Telemetry,
-  { role, ...given }: Pick<OpsOptions, 'db' | 'authorize' | 'auditKeys'> & { role: string },
+  { role, ...given }: Pick<OpsOptions, 'db' | 'authorize' | 'auditKeys' | 'schedules'> & { role: string },
 ) {
   return openOps({
     ...given,
@@ -174,6 +177,7 @@ function openPlane(
     migrationSets,
     parts: [diskPart(config.dataDir)],
     queues: queuesOf(config),
+    retention: 'host',
     failpoint: armFailpoint(config.failpoint, (name) => log.warn('failpoint_hit', { failpoint: name })),
     redisUrl: config.redisUrl,
     prefix,

@@ -1,7 +1,19 @@
 import { openDatabase, raw, sql } from '@fmhl/ops';
 
-/** r reads, a adds rows, w changes them (and locks them), d deletes, as PostgreSQL writes them; `rw(column)` changes that column alone. */
-export type Rights = '' | 'r' | 'ra' | 'rd' | 'rw' | 'raw' | 'rwd' | 'rawd' | `rw(${string})` | `rw(${string})d`;
+/**
+ * r reads, a adds rows, w changes them (and locks them), d deletes, as PostgreSQL writes them. In brackets the columns that a letter is for:
+ * `rw(column)` changes that column alone.
+ */
+export type Rights =
+  | ''
+  | 'r'
+  | 'ra'
+  | 'rd'
+  | 'rw'
+  | 'raw'
+  | 'rwd'
+  | 'rawd'
+  | `r${`(${string})` | ''}${`w(${string})` | ''}${'d' | ''}`;
 
 /** For who writes the audit log alone: a trigger, with the rights of its owner, notes which rows wait for their link. */
 const linksNothing = { 'ops.audit_chain': '', 'ops.audit_pending': '' } as const;
@@ -34,7 +46,7 @@ export const databaseRoles = {
     'public.email': 'raw',
     'public.email_suppression': 'ra',
     'public.lead': 'rw',
-    'public.export_job': 'rw',
+    'public.export_job': 'rwd',
     'public.account': 'rw',
     'public.ledger_entry': 'ra',
     'public.balance_correction': 'ra',
@@ -49,6 +61,12 @@ export const databaseRoles = {
     'public.v_account': 'rw(provider_id)',
     'public.v_subscription': 'rw(id)',
     'identity.*': '',
+    // To remove old rows it reads when they ended, and locks them: that asks for a right to change some column, one that opens nothing.
+    'identity.session': 'r(id, expires_at)w(version)d',
+    'identity.login_failure': 'r(id, at)w(id)d',
+    'identity.user_token': 'r(expires_at)d',
+    'identity.api_token': 'r(expires_at, revoked_at)d',
+    'identity.passkey_challenge': 'r(expires_at)d',
   },
   fmhl_relay: { 'ops.*': 'rawd', ...linksNothing, 'public.*': '', 'identity.*': '' },
   fmhl_scheduler: {
@@ -59,12 +77,6 @@ export const databaseRoles = {
     'public.export_job': 'rw',
     'public.email': 'raw',
     'identity.*': '',
-    // To remove old rows it locks them, which asks for a right to change some column: one that opens nothing.
-    'identity.session': 'rw(version)d',
-    'identity.login_failure': 'rw(id)d',
-    'identity.user_token': 'rd',
-    'identity.api_token': 'rd',
-    'identity.passkey_challenge': 'rd',
   },
 } as const satisfies Record<string, Readonly<Record<string, Rights>>>;
 
@@ -123,12 +135,11 @@ function grantOn(table: string, letters: Rights, role: DatabaseRole): string {
     : `${fresh}grant ${wordsOf(letters)} on ${on} to ${role};`;
 }
 
-/** Each letter in a word, with the column that a change is for. */
+/** Each letter in a word, with the columns that it is for. */
 function wordsOf(rights: string): string {
-  const column = /\((\w+)\)/.exec(rights)?.[1];
-  const letters = rights.replace(/\(\w+\)/, '');
-  const all = letters.split('').map((letter) => words[letter as keyof typeof words]);
-  return all.map((word) => (word === 'update' && column ? `update (${column})` : word)).join(', ');
+  return [...rights.matchAll(/([rawd])(\([^)]*\))?/g)]
+    .map(([, letter = '', columns = '']) => [words[letter as keyof typeof words], columns].join(' ').trim())
+    .join(', ');
 }
 
 /** Makes and grants the roles in the database of `url`, whose user owns the tables and may make roles. */

@@ -116,6 +116,34 @@ describe('the product under least privilege', () => {
     expect(mailbox.list().length).toBeGreaterThan(0);
   });
 
+  it('runs every schedule, each with its counts and one audit row', async () => {
+    const admin = await signInAs(world.db);
+    const listed = await server.inject({ url: '/api/v1/admin/schedules', headers: admin.headers });
+    const names = (listed.json().schedules as { name: string }[]).map(({ name }) => name);
+    expect(names).toEqual([
+      'subscription-reactivation',
+      'balance-reconciliation',
+      'dlq-cleanup',
+      'retention',
+      'invariants',
+    ]);
+    for (const name of names) {
+      const headers = { ...admin.headers, 'idempotency-key': `least-privilege-${name}` };
+      const payload = { reason: 'to see that the worker may' };
+      await vi.waitFor(async () => {
+        const url = `/api/v1/admin/schedules/${name}/run`;
+        expect((await server.inject({ method: 'POST', url, payload, headers })).statusCode).toBe(202);
+      });
+    }
+    const ended = async () => {
+      const { rows } = await world.db.query(sql`
+        select r.schedule, r.state, (select count(*)::int from ops.audit_log a where a.details ->> 'run_id' = r.id::text) as audited
+        from ops.schedule_run r where r.origin = 'manual' order by array_position(${names}::text[], r.schedule)`);
+      expect(rows).toEqual(names.map((schedule) => ({ schedule, state: 'done', audited: 2 })));
+    };
+    await vi.waitFor(ended, { timeout: 20_000, interval: 200 });
+  });
+
   it('answers people: sign-in, portal and staff', async () => {
     const signIn = { email: demo?.email, password: demo?.password };
     const answer = await server.inject({ method: 'POST', url: '/api/v1/auth/login', payload: signIn });

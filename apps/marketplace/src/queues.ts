@@ -1,4 +1,4 @@
-import { defineQueue } from '@fmhl/ops';
+import { defineQueue, schedulerQueue } from '@fmhl/ops';
 import { z } from 'zod';
 
 const minute = 60_000;
@@ -54,18 +54,5 @@ export const reportExportQueue = defineQueue({
   },
 });
 
-/** Runs one tick of a schedule. Key: `sch-<schedule>-<unix seconds>`. */
-export const schedulerQueue = defineQueue({
-  name: 'scheduler',
-  attempts: 3,
-  backoffMs: [30_000, 2 * minute],
-  kinds: {
-    run_schedule: {
-      schema: z.strictObject({ v: z.literal(1), schedule: z.string(), run_id: z.uuid(), fire_at: z.iso.datetime() }),
-      sideEffect: 'guarded',
-    },
-  },
-});
-
-/** Every queue of the marketplace: the one list that workers, metrics and the API read. */
+/** Every queue of the marketplace: the one list that workers, metrics and the API read. The last is that of the runs of `schedules.ts`. */
 export const queues = [distributeLeadQueue, emailQueue, reportExportQueue, schedulerQueue] as const;

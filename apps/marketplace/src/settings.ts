@@ -98,6 +98,24 @@ export const settings = {
     default: 'true',
     describe: 'Whether metrics are collected and served.',
   },
+  subscriptionReactivationEnabled: {
+    env: 'SUBSCRIPTION_REACTIVATION_ENABLED',
+    schema: flag(),
+    default: 'true',
+    describe: 'Whether the schedule runs that wakes subscriptions whose balance pays again, every 5 minutes.',
+  },
+  balanceReconciliationEnabled: {
+    env: 'BALANCE_RECONCILIATION_ENABLED',
+    schema: flag(),
+    default: 'true',
+    describe: 'Whether the schedule runs that compares balances with their ledger, every night at 3.',
+  },
+  dlqCleanupEnabled: {
+    env: 'DLQ_CLEANUP_ENABLED',
+    schema: flag(),
+    default: 'true',
+    describe: 'Whether the schedule runs that removes dead letters closed 30 days ago, every Sunday at midnight.',
+  },
   metricsPort: {
     env: 'METRICS_PORT',
     schema: port(),
@@ -143,13 +161,15 @@ export const settings = {
     flag: '--traffic',
     schema: flag(),
     default: 'false',
-    describe: 'Let simulated people, staff and providers use the demo world: two leads a minute on average. Refused in production.',
+    describe:
+      'Let simulated people, staff and providers use the demo world: two leads a minute on average. Refused in production.',
   },
   mailRetrySpeed: {
     env: 'MAIL_RETRY_SPEED',
     schema: wholeNumber(1, 1000),
     default: '1',
-    describe: 'By how much the waits between the attempts at a mail are divided, to see its end sooner. 1 in production.',
+    describe:
+      'By how much the waits between the attempts at a mail are divided, to see its end sooner. 1 in production.',
   },
   empty: { env: 'EMPTY', flag: '--empty', schema: flag(), default: 'false', describe: 'Start without the demo world.' },
   databaseUrl: {

@@ -1,6 +1,4 @@
 import { type Database, repeating, type Runnable } from '@fmhl/ops';
-import { removeEnded } from './features/accounts/index.ts';
-import { removeOldSignIns } from './features/auth/index.ts';
 import { queueMissingMails } from './features/distribution/index.ts';
 import { requeueMails } from './features/email/index.ts';
 import { expireUnconfirmed, requeueStuck, stampLateSales } from './features/leads/index.ts';
@@ -46,17 +44,15 @@ export function openSweeper({ db, log, metrics, appMetrics, now, files }: Sweepe
       const promised = await db.transaction((tx) => queueMissingMails(tx, { limit }));
       const mails = await db.transaction((tx) => requeueMails(tx, { limit }));
       const exports = await sweepExports(db, { files, limit });
-      const { sessions, failures } = await removeOldSignIns(db, { now: now(), limit });
-      await removeEnded(db, now());
       counted.lead_requeued.inc(stuck);
       counted.mail_promised.inc(promised);
       counted.mail_requeued.inc(mails);
       if (expired + stuck + late + promised + mails + exports.expired + exports.failed > 0) {
         const repaired = { requeued: stuck, mails_promised: promised, mails_requeued: mails };
         const ended = { exports_expired: exports.expired, exports_failed: exports.failed };
-        log.info('sweeper_ran', { expired, late, ...repaired, ...ended, sessions });
+        log.info('sweeper_ran', { expired, late, ...repaired, ...ended });
       }
-      return { more: Math.max(expired, stuck, late, promised, mails, sessions, failures, exports.expired) === limit };
+      return { more: Math.max(expired, stuck, late, promised, mails, exports.expired) === limit };
     },
   });
 }

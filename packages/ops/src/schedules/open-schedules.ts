@@ -39,7 +39,7 @@ export function openSchedules(parts: ScheduleParts): Schedules {
   const twice = names.find((name, at) => names.indexOf(name) !== at);
   if (twice !== undefined) throw new TypeError(`two schedules are called "${twice}"`);
   const hasAny = schedules.length > 0;
-  if (hasAny && registry.get(schedulerQueue.name) !== schedulerQueue)
+  if (hasAny && !('run_schedule' in (registry.get(schedulerQueue.name)?.kinds ?? {})))
     throw new TypeError('schedules run as jobs: list schedulerQueue among the queues');
   watchSchedules(parts);
   return {

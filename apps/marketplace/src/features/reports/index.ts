@@ -4,4 +4,5 @@ export { type ExportHandlerDeps, openExportHandler } from './jobs.ts';
 export { reportFormulas, type ReportReference } from './report-formulas.ts';
 export { reportRules } from './report-rules.ts';
 export { reportRoutes } from './report-routes.ts';
+export { removeOldExports } from './retention.ts';
 export { sweepExports } from './sweep-exports.ts';
