@@ -4,6 +4,7 @@ import fastify from 'fastify';
 import { inject } from 'vitest';
 import { z } from 'zod';
 import { defineQueue, done, enqueue, type Job, PermanentError } from '../queues/index.ts';
+import { type ScheduleDefinition, schedulerQueue } from '../schedules/index.ts';
 import { openTestPlane, pollUntil, type TestPlane } from '../testing/index.ts';
 import { sql } from '../postgres/index.ts';
 import { localOperator, openLocalClient, operationsCommands, type OperationsEnvironment } from './index.ts';
@@ -26,7 +27,7 @@ export interface Ran {
 }
 
 /** The commands on a plane of their own, as a pipe sees them, or as a person at a terminal who gives `answer`. */
-export async function openCli() {
+export async function openCli({ schedules = [] }: { schedules?: readonly ScheduleDefinition[] } = {}) {
   let operator = 'nobody';
   const health: { error: Error | undefined; gate: Promise<void> | undefined } = {
     error: new Error('SMTP timeout after 30 s'),
@@ -35,7 +36,9 @@ export async function openCli() {
   const plane = await openTestPlane({
     adminUrl: inject('databaseUrl'),
     redisUrl: inject('redisUrl'),
-    queues: [letters, archive],
+    queues: [letters, archive, ...(schedules.length > 0 ? [schedulerQueue] : [])],
+    schedules,
+    scheduleEveryMs: 50,
     authorize: ({ headers }) => (headers.authorization === 'Bearer stranger' ? undefined : localOperator(operator)()),
   });
   const client = openLocalClient({ http: plane.http });
