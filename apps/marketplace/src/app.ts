@@ -28,10 +28,11 @@ import {
   reinstateProvider,
   suspendProvider,
 } from './features/subscriptions/index.ts';
-import { openFileStore } from './file-store/index.ts';
+import { type FileStore, openFileStore } from './file-store/index.ts';
 import { invariants } from './invariants.ts';
 import { auditPurpose, type Keys, openKeys } from './keys.ts';
-import { bindProductMetrics } from './metrics.ts';
+import type { Log } from './log.ts';
+import { bindProductMetrics, type ProductMetrics } from './metrics.ts';
 import { migrationSets } from './migrations.ts';
 import { emailQueue, queues } from './queues.ts';
 import { Limiter, type LimiterOptions, quotasOf, type RequestLimits } from './request-limits/index.ts';
@@ -61,7 +62,6 @@ export function openApp(config: ReadyConfig, options: AppOptions) {
   const { log, metrics } = telemetry;
   const db = openAppDatabase(config, role, telemetry);
   const authorize = options.authorize ?? openAppAuthorizer(config, { db, now });
-  const passwords = openPasswords();
   const keys = openKeys({ tokenKey: config.tokenKey, previousTokenKey: config.previousTokenKey });
   const auditKeys = config.tokenKey ? keys.derive(auditPurpose) : [];
   const deps = { db, log, metrics: bindProductMetrics(metrics), now };
@@ -70,7 +70,6 @@ export function openApp(config: ReadyConfig, options: AppOptions) {
   // The relay hands jobs over, and may read nothing of the marketplace.
   if (role !== 'relay') watchMoney({ db, metrics });
   const files = openFileStore(config);
-  const signIn = { ...deps, keys, passwords, relyingParty: relyingPartyOf(config.publicUrl) };
   let transport: MailTransport | undefined;
   let limits: RequestLimits | undefined;
   return {
@@ -84,16 +83,7 @@ export function openApp(config: ReadyConfig, options: AppOptions) {
     authorize,
     keys,
     version,
-    authDeps: { ...signIn, createProvider, mailVerification },
-    accountDeps: { ...signIn, activateProvider, suspendProvider, reinstateProvider },
-    leadDeps: { ...deps, keys, readSales, eraseBeside: eraseNotes },
-    subscriptionDeps: { ...deps, passwords, setLowBalance, requeueApproved, endAccess },
-    billingDeps: { ...deps, depositMode: config.depositMode, webhookSecrets: webhookSecrets(config, keys) },
-    distributionRouteDeps: { db },
-    inboxDeps: deps,
-    emailRouteDeps: { db, publicUrl: config.publicUrl },
-    reportDeps: { ...deps, files },
-    badLeadDeps: deps,
+    ...routeDeps(config, { ...deps, keys, files }),
     /** Who works on which queue. Links in mails begin with `publicUrl`. */
     handlers({ publicUrl = config.publicUrl }: { publicUrl?: string } = {}): Handlers {
       transport ??= openTransport(config.smtpUrl);
@@ -119,6 +109,33 @@ export function openApp(config: ReadyConfig, options: AppOptions) {
       await db.close();
     },
   };
+}
+
+/** What the routes of each feature need. */
+function routeDeps(config: ReadyConfig, { keys, files, ...deps }: RouteParts) {
+  const passwords = openPasswords();
+  const signIn = { ...deps, keys, passwords, relyingParty: relyingPartyOf(config.publicUrl) };
+  return {
+    authDeps: { ...signIn, createProvider, mailVerification },
+    accountDeps: { ...signIn, activateProvider, suspendProvider, reinstateProvider },
+    leadDeps: { ...deps, keys, readSales, eraseBeside: eraseNotes },
+    subscriptionDeps: { ...deps, passwords, setLowBalance, requeueApproved, endAccess },
+    billingDeps: { ...deps, depositMode: config.depositMode, webhookSecrets: webhookSecrets(config, keys) },
+    distributionRouteDeps: { db: deps.db },
+    inboxDeps: deps,
+    emailRouteDeps: { db: deps.db, publicUrl: config.publicUrl },
+    reportDeps: { ...deps, files },
+    badLeadDeps: deps,
+  };
+}
+
+interface RouteParts {
+  readonly db: Database;
+  readonly log: Log;
+  readonly metrics: ProductMetrics;
+  readonly now: () => Date;
+  readonly keys: Keys;
+  readonly files: FileStore;
 }
 
 /** What stands in the links of mails: made when they are sent, and never stored. */

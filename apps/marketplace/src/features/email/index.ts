@@ -4,4 +4,4 @@ export { type MailDraft, mailParts, queueMail, queueMails } from './queue-mail.t
 export { requeueMails } from './requeue-mails.ts';
 export { type TemplateName, templates, type VariablesOf } from './templates.ts';
 export { type MailTransport, openTransport } from './transport.ts';
-export { type EmailRouteDeps, emailRoutes } from './routes.ts';
+export { emailRoutes } from './routes.ts';

@@ -30,7 +30,7 @@ beforeAll(async () => {
     requeueApproved: async () => 0,
     setLowBalance: async () => undefined,
     endAccess: async (_tx, userId) => ({ sessions: ended.push(userId), tokens: 0 }),
-  } as SubscriptionRouteDeps;
+  };
   app = await openTestServer(world.log, { routes: (server) => subscriptionRoutes(server, deps) });
 });
 afterAll(async () => {
@@ -42,7 +42,7 @@ beforeEach(async () => {
   niche = await world.make.niche();
 });
 
-async function act(verb: string, { id = provider.id, payload = { memo } as object } = {}) {
+async function act(verb: string, { id = provider.id, payload = { memo } }: { id?: string; payload?: object } = {}) {
   const answer = await app.inject({ method: 'POST', url: `/admin/providers/${id}/${verb}`, headers: admin, payload });
   return { status: answer.statusCode, body: answer.json() };
 }
