@@ -4,7 +4,7 @@ import { draftLead, type LeadDraft } from './demand.ts';
 import { LeadSales, type PlannedSale } from './lead-sales.ts';
 import type { MarketNiche } from './market.ts';
 import type { MoneyHistory } from './money-history.ts';
-import { OpenLead } from './open-lead.ts';
+import { type LeadTrace, OpenLead } from './open-lead.ts';
 import { phoneOf } from './people.ts';
 import { streamOf } from './random.ts';
 import { demand } from './shape.ts';
@@ -35,7 +35,7 @@ export class LeadHistory {
   readonly #chronicle: Chronicle;
   readonly #deps: LeadHistoryDeps;
   readonly #sales: LeadSales;
-  readonly #persons = new Map<string, OpenLead>();
+  readonly #persons = new Map<string, LeadTrace>();
   readonly #recent = new Map<number, OpenLead[]>();
   readonly #phones = new Map<number, number>();
 
@@ -94,17 +94,17 @@ export class LeadHistory {
   }
 
   /** The latest of the same person in the niche, as the intake looks for it. */
-  #earlierOf({ niche, email, at }: LeadDraft, phone: string | null): OpenLead | undefined {
+  #earlierOf({ niche, email, at }: LeadDraft, phone: string | null): LeadTrace | undefined {
     const ofEmail = this.#persons.get(`${niche}/${email}`);
     const ofPhone = phone === null ? undefined : this.#persons.get(`${niche}/${phone}`);
-    const latest = (ofEmail?.draft.at ?? 0) >= (ofPhone?.draft.at ?? 0) ? ofEmail : ofPhone;
-    return latest && latest.draft.at > at - dedupMs ? latest : undefined;
+    const latest = (ofEmail?.at ?? 0) >= (ofPhone?.at ?? 0) ? ofEmail : ofPhone;
+    return latest && latest.at > at - dedupMs ? latest : undefined;
   }
 
   #remember(lead: OpenLead): void {
     const { niche, email } = lead.draft;
-    this.#persons.set(`${niche}/${email}`, lead);
-    if (lead.phone !== null) this.#persons.set(`${niche}/${lead.phone}`, lead);
+    this.#persons.set(`${niche}/${email}`, lead.trace);
+    if (lead.phone !== null) this.#persons.set(`${niche}/${lead.phone}`, lead.trace);
     const recent = this.#recent.get(niche) ?? [];
     this.#recent.set(niche, recent);
     recent.push(lead);

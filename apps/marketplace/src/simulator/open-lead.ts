@@ -12,12 +12,20 @@ const dayMs = 86_400_000;
 
 type LeadRow = { -readonly [Column in keyof RowOf<'lead'>]: RowOf<'lead'>[Column] };
 
+/** What is remembered of a lead for as long as its person may come back. */
+export interface LeadTrace {
+  readonly id: string;
+  readonly at: number;
+  /** Until its rows are handed over. */
+  open: OpenLead | undefined;
+}
+
 interface Submission {
   readonly draft: LeadDraft;
   readonly phone: string | null;
   readonly niche: MarketNiche;
   /** The latest lead of the same person in the niche. */
-  readonly original: OpenLead | undefined;
+  readonly original: LeadTrace | undefined;
   readonly consentSha256: string;
 }
 
@@ -34,10 +42,10 @@ export class OpenLead implements SoldLead {
   readonly areas: readonly string[];
   readonly row: LeadRow;
   badAt: number | undefined;
-  readonly #original: OpenLead | undefined;
+  readonly trace: LeadTrace;
+  readonly #original: LeadTrace | undefined;
   #kept: (() => void)[] = [];
   #followers: OpenLead[] = [];
-  #isWritten = false;
   readonly #rows: RowSink;
 
   constructor(seed: number, submission: Submission, rows: RowSink) {
@@ -51,6 +59,7 @@ export class OpenLead implements SoldLead {
     this.phone = phone;
     this.path = pathOf(seed, draft.index, draft.mailFate);
     this.areas = areaCodesOf(draft.postcode);
+    this.trace = { id: this.id, at: draft.at, open: this };
     this.#original = original;
     this.#rows = rows;
     this.row = leadRow(seed, this, original?.id ?? null);
@@ -72,12 +81,12 @@ export class OpenLead implements SoldLead {
 
   /** Hands its rows over, after those of the lead that it repeats. */
   write(): void {
-    if (this.#isWritten) return;
-    if (this.#original && !this.#original.#isWritten) {
-      this.#original.#followers.push(this);
+    if (!this.trace.open) return;
+    if (this.#original?.open) {
+      this.#original.open.#followers.push(this);
       return;
     }
-    this.#isWritten = true;
+    this.trace.open = undefined;
     this.#rows.add('lead', this.row);
     for (const add of this.#kept) add();
     for (const follower of this.#followers) follower.write();
