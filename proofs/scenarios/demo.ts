@@ -5,10 +5,12 @@ import type { Ground } from '../../apps/marketplace/src/simulator/live/ground.ts
 import { openDemoGround } from '../../apps/marketplace/src/simulator/live/open-demo-ground.ts';
 import { temporaryDirectory } from '../harness/directory.ts';
 import { fmhl, freePort, launch } from '../harness/product.ts';
+import { countMails, type MailCount } from './mails.ts';
 
 /** A product that runs in a process of its own, as `npm start` makes it. */
 export interface Demo {
   readonly ground: Ground;
+  readonly mails: MailCount;
   /** From its start until it was ready. */
   readonly readyMs: number;
   /** All it logged so far. */
@@ -41,8 +43,10 @@ export async function openDemo(): Promise<Demo> {
   };
   const product = launch([...fmhl, 'up'], env);
   let ground: Ground | undefined;
+  let mails: MailCount | undefined;
   let readyMs = 0;
   const close = async () => {
+    mails?.stop();
     await ground?.close();
     await product.killAll();
     directory.remove();
@@ -50,12 +54,14 @@ export async function openDemo(): Promise<Demo> {
   try {
     readyMs = await product.says('fmhl is ready at');
     ground = await openDemoGround(readConfig(env));
+    mails = await countMails(ground);
   } catch (error) {
     await close();
     throw error;
   }
   return {
     ground,
+    mails,
     readyMs,
     get log() {
       return product.out;

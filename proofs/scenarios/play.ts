@@ -15,22 +15,36 @@ const showsWithinMs = 30_000;
 const settlesWithinMs = 30_000;
 
 /** Makes the fault, waits for its signal, takes the remedy, and looks whether everything is as it should be. */
-export async function playThrough(scenario: Scenario, { ground }: Demo): Promise<Played> {
+export async function playThrough(scenario: Scenario, { ground, mails }: Demo): Promise<Played> {
   const watch = await watchSignals(ground, scenario.signals);
   const startedAt = performance.now();
   const facts = await scenario.inject(ground);
   try {
     await watch.appear(showsWithinMs);
     const seenAt = performance.now();
+    const unseen = await unseenBreaches(scenario, ground);
     await scenario.remedy(ground, facts);
     await watch.vanish(showsWithinMs);
     const remediedAt = performance.now();
     const isSettled = await settles(ground.db, settlesWithinMs);
-    const faults = [...(isSettled ? [] : ['jobs are still open']), ...(await complaintsOfDoctor(ground))];
+    const faults = [
+      ...unseen,
+      ...(isSettled ? [] : ['jobs are still open']),
+      ...(await complaintsOfDoctor(ground)),
+      ...(await mails.faults()),
+    ];
     return { signalMs: Math.round(seenAt - startedAt), remedyMs: Math.round(remediedAt - seenAt), faults };
   } finally {
     await scenario.stop(ground, facts);
   }
+}
+
+/** What the doctor should complain of while the fault is there, and does not: a look that never finds anything proves nothing. */
+async function unseenBreaches({ breaks = [] }: Scenario, ground: Ground): Promise<string[]> {
+  if (breaks.length === 0) return [];
+  const complaints = await complaintsOfDoctor(ground);
+  const isSeen = (name: string) => complaints.some((line) => line.startsWith(`${name} breached`));
+  return breaks.filter((name) => !isSeen(name)).map((name) => `the doctor does not see that ${name} is broken`);
 }
 
 interface DoctorReport {

@@ -21,6 +21,7 @@ export const balanceDrift = defineScenario<{ drifted: string[] }>({
       tells: 'which account, by how much, and from which version on',
     },
   ],
+  breaks: ['I5'],
   steps: [
     'Up to a dollar is corrected on record by the run itself; look at it: `GET /api/v1/admin/balance-corrections`.',
     'More is touched by nobody but you. Compare balance and ledger of the account, and find out who wrote: `log_statement`, `pg_stat_activity`.',

@@ -9,6 +9,8 @@ export interface Scenario<Facts = unknown> {
   /** What is done to the product, in a sentence. */
   readonly cause: string;
   readonly signals: readonly Signal[];
+  /** Invariants that `fmhl doctor` finds broken until the remedy. Default none: the product stays sound. */
+  readonly breaks?: readonly string[];
   /** The remedy, as the runbook says it. */
   readonly steps: readonly string[];
   /** Makes the fault. What it answers is kept, as JSON, for the remedy and the end. */
