@@ -23,6 +23,7 @@ import {
   undoneSales,
 } from './metrics/flows.ts';
 import { auditTrail } from './metrics/audit-trail.ts';
+import { badLeads } from './metrics/bad-leads.ts';
 import { crowd, killedWorker, leaver, redisLosses, redisStill } from './metrics/outages.ts';
 import { openSystem, type System } from './metrics/system.ts';
 
@@ -67,6 +68,7 @@ async function runFlows(system: System, say: RunOptions['say']): Promise<void> {
     furtherSales,
     refusedMail,
     requests,
+    badLeads,
     errors,
     astrayCharge,
     undoneSales,
@@ -87,6 +89,8 @@ async function wholeRun({ watch, scene: { db } }: System): Promise<Figure[]> {
     ['leads_submitted_total', sql`select count(*)::int - 1 as n from lead`],
     ['leads_approved_total', sql`select count(*)::int - 1 as n from lead where approved_at is not null`],
     ['assignments_created_total', sql`select count(*)::int as n from assignment`],
+    ['bad_leads_reported_total', sql`select count(reported_at)::int as n from bad_lead_report`],
+    ['refunds_approved_total', sql`select count(*)::int as n from ledger_entry where kind = 'lead_refund'`],
     ['lead_assignment_verdicts_total', sql`select count(*)::int as n from lead where sale_verdict is not null`],
     ['jobs_dead_lettered_total', sql`select count(*)::int as n from ops.job_run where died_at is not null`],
   ];
