@@ -118,6 +118,20 @@ describe('why a lead is bought or not', () => {
     expect(after.levels[0]?.by_reason.bought).toBe(assigned);
   });
 
+  it('says that it is not complete when there is no time for all', async () => {
+    const { lead } = await market();
+    const { id } = await lead();
+    await world.db.transaction(async (tx) => {
+      await tx.query(sql`lock table subscription in access exclusive mode`);
+      expect(await explainLead(world.db, id, { withinMs: 50 })).toMatchObject({
+        complete: false,
+        levels: [],
+        nearest: [],
+      });
+    });
+    expect(await explainLead(world.db, id)).toMatchObject({ complete: true });
+  });
+
   it('says of a test lead, an erased one and one without levels what keeps it', async () => {
     const { lead } = await market();
     const test = await lead({ isTest: true });

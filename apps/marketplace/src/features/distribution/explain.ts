@@ -5,15 +5,17 @@ import { type Explanation, type Reason, reasons } from './explain-contract.ts';
 import { readOffer } from './queries.ts';
 import { demandOf, type Demand, hasPlaceToday } from './walk.ts';
 
-/** Longest time for the look at all subscriptions of a niche. */
-const withinMs = 2_000;
 const nearestShown = 20;
 
 /**
  * Why a lead is, or is not, bought now: the subscriptions of its niche by what stands against them, judged as the sale judges. Nothing is
- * locked: it is what one moment looks like. Refuses `not_found`.
+ * locked: it is what one moment looks like. A look that takes longer than `withinMs` is not complete. Refuses `not_found`.
  */
-export async function explainLead(db: Database, leadId: string): Promise<Explanation> {
+export async function explainLead(
+  db: Database,
+  leadId: string,
+  { withinMs = 2_000 }: { withinMs?: number } = {},
+): Promise<Explanation> {
   const lead = await readLead(db, leadId);
   const demand = demandOf({ id: leadId, area_codes: lead.area_codes, form: lead.form });
   const head = { lead_id: leadId, status: lead.status, held_by: heldBy(lead) };
