@@ -16,6 +16,7 @@ import { schedulerRole } from './roles/scheduler.ts';
 import { workerRole } from './roles/worker.ts';
 import { type DemoSignIn, seedDemoWorld } from './simulator/demo-world.ts';
 import { signInAs } from './testing/auth.ts';
+import { present } from './testing/nth.ts';
 import { openTestWorld, type TestWorld } from './testing/world.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'fmhl-acl-'));
@@ -144,6 +145,18 @@ describe('the product under least privilege', () => {
     await vi.waitFor(ended, { timeout: 20_000, interval: 200 });
   });
 
+  it('asks every invariant, as a worker and for who asks over HTTP, and finds them to hold', async () => {
+    const { rows } = await world.db.query<{ unsound: string[] }>(sql`
+      select array(select p ->> 'name' || ' ' || (p ->> 'state') from jsonb_array_elements(probes) p where p ->> 'state' <> 'ok') as unsound
+      from ops.invariant_run`);
+    // This Redis keeps nothing on disk.
+    expect(rows).toEqual([{ unsound: ['P3 breached'] }]);
+    const admin = await signInAs(world.db);
+    const { probes } = (await server.inject({ url: '/api/v1/admin/doctor?full=true', headers: admin.headers })).json();
+    const unsound = (probes as { name: string; state: string }[]).filter(({ state }) => state !== 'ok');
+    expect(unsound.map(({ name, state }) => `${name} ${state}`)).toEqual(['P3 breached']);
+  });
+
   it('answers people: sign-in, portal and staff', async () => {
     const signIn = { email: demo?.email, password: demo?.password };
     const answer = await server.inject({ method: 'POST', url: '/api/v1/auth/login', payload: signIn });
@@ -177,6 +190,43 @@ describe('the product under least privilege', () => {
       }),
     );
     expect(new Set((await Promise.all(credits)).map(({ statusCode }) => statusCode))).toEqual(new Set([201]));
+  });
+
+  it('lets the staff care for leads, providers and mails', async () => {
+    const admin = await signInAs(world.db);
+    const { rows } = await world.db.query<{ lead: string; provider: string; email: string; to: string }>(sql`
+      select l.id as lead, p.id as provider, m.id as email, m.to_address as to
+      from lead l, provider p, email m
+      where l.status = 'distributed' and p.status = 'active' and m.status = 'sent' and m.related_type is distinct from 'lead' limit 1`);
+    const { lead, provider, email, to } = present(rows[0]);
+    await world.db.query(sql`insert into email_suppression (address, reason) values (lower(${to}), 'mailbox_refused')`);
+    const memo = 'a test of rights';
+    const acts: [string, object][] = [
+      ['sources/rubbish/block', {}],
+      ['sources/rubbish/unblock', {}],
+      [`leads/${lead}/erase`, {}],
+      [`providers/${provider}/suspend`, {}],
+      [`providers/${provider}/reinstate`, {}],
+      [`emails/${email}/resend`, { lift_suppression: true }],
+    ];
+    for (const [path, more] of acts) {
+      const payload = { memo, ...more };
+      const url = `/api/v1/admin/${path}`;
+      const done = await server.inject({ method: 'POST', url, payload, headers: admin.headers });
+      expect([path, done.statusCode]).toEqual([path, path.startsWith('emails') ? 201 : 200]);
+    }
+    const cards = [
+      'sources',
+      'emails',
+      'email-templates',
+      `leads/${lead}`,
+      `leads/${lead}/explain`,
+      `providers/${provider}`,
+    ];
+    for (const path of cards) {
+      const read = await server.inject({ url: `/api/v1/admin/${path}`, headers: admin.headers });
+      expect([path, read.statusCode]).toEqual([path, 200]);
+    }
   });
 
   it('asks neither Postgres nor Redis for what it may not have', () => {
