@@ -37,6 +37,7 @@ describe('the configuration', () => {
       metricsHost: '127.0.0.1',
       metricsAllowedNetworks: ['127.0.0.0/8', '::1/128'],
       dataDir: '.fmhl',
+      profile: 'demo',
       traffic: false,
       mailRetrySpeed: 1,
       empty: false,
@@ -44,6 +45,11 @@ describe('the configuration', () => {
       logLevel: 'info',
       logFormat: 'json',
       depositMode: 'instant',
+      subscriptionReactivationEnabled: true,
+      balanceReconciliationEnabled: true,
+      dlqCleanupEnabled: true,
+      exportStorage: 'local',
+      s3Region: 'us-east-1',
       requestsGlobal: 5_000,
       requestsPerAddress: 1_200,
       requestsPerAccount: 1_200,
@@ -181,6 +187,9 @@ describe('the configuration', () => {
 
   it('refuses settings that contradict each other', () => {
     expect(faultsOf({ ...production, FAILPOINT: 'distribute.before-commit' })).toHaveLength(1);
+    expect(faultsOf({ ...production, WORLD_PROFILE: 'S' })).toEqual([
+      'WORLD_PROFILE: expected demo when NODE_ENV is production',
+    ]);
     expect(faultsOf({ PORT: '9090' })).toEqual(['METRICS_PORT: expected another port than PORT, got 9090']);
     expect(faultsOf({ PORT: '9090', METRICS_ENABLED: 'false' })).toEqual([]);
     expect(faultsOf({ FMHL_ADMIN_PASSWORD: 'long enough' })).toHaveLength(1);

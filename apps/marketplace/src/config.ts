@@ -107,10 +107,13 @@ function contradictions({
   adminPassword,
   traffic,
   mailRetrySpeed,
+  profile,
 }: Config): string[] {
   const lines: string[] = [];
   if (failpoint !== undefined && nodeEnv === 'production')
     lines.push('FAILPOINT: expected none when NODE_ENV is production');
+  if (profile !== 'demo' && nodeEnv === 'production')
+    lines.push('WORLD_PROFILE: expected demo when NODE_ENV is production');
   if (traffic && nodeEnv === 'production') lines.push('TRAFFIC: expected false when NODE_ENV is production');
   if (mailRetrySpeed > 1 && nodeEnv === 'production')
     lines.push('MAIL_RETRY_SPEED: expected 1 when NODE_ENV is production');

@@ -172,6 +172,14 @@ export const settings = {
       'By how much the waits between the attempts at a mail are divided, to see its end sooner. 1 in production.',
   },
   empty: { env: 'EMPTY', flag: '--empty', schema: flag(), default: 'false', describe: 'Start without the demo world.' },
+  profile: {
+    env: 'WORLD_PROFILE',
+    flag: '--profile',
+    schema: choice(['demo', 'S']),
+    default: 'demo',
+    describe:
+      'World of the first start: the small one of the guides, or a month of the market that `fmhl seed --profile S` makes. demo in production.',
+  },
   databaseUrl: {
     env: 'DATABASE_URL',
     schema: address(['postgres:', 'postgresql:'], 'postgres://user:password@host:5432/name'),

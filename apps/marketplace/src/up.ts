@@ -16,7 +16,7 @@ import { workerRole } from './roles/worker.ts';
 import { runApp } from './run-app.ts';
 import { openDemoSwitches } from './simulator/live/demo-switches.ts';
 import { openDemoTraffic } from './simulator/live/demo-traffic.ts';
-import { seedDemoWorld } from './simulator/demo-world.ts';
+import { type DemoSignIn, seedDemoWorld } from './simulator/demo-world.ts';
 import { summary } from './summary.ts';
 
 /** The first administrator of a start that names none. */
@@ -134,7 +134,7 @@ async function openDoors(
 ): Promise<void> {
   const { config } = app;
   const email = config.adminEmail ?? defaultAdminEmail;
-  const provider = config.empty ? undefined : await seedDemoWorld(app);
+  const provider = config.empty ? undefined : await firstWorld(app);
   const { adminPassword: password, adminTotpSecret: totpSecret } = config;
   const admin = await createFirstAdmin(app.db, { email, password, totpSecret }, app.authDeps);
   const url = publicUrlOf({ host: config.host, port: at.api.port });
@@ -145,4 +145,14 @@ async function openDoors(
   console.error(summary({ ...people, ...places, config }));
   app.ops.health.markStarted();
   console.log(`fmhl is ready at ${url}`);
+}
+
+/** Who can sign in as a provider of the world that this start made; undefined where there was one. */
+async function firstWorld(app: App): Promise<DemoSignIn | undefined> {
+  if (app.config.profile === 'demo') return seedDemoWorld(app);
+  const { NotEmpty, seedWorld } = await import('./simulator/seed-world.ts');
+  return seedWorld({ profile: app.config.profile, seed: 42, days: 30, now: app.now() }, app).catch((error: unknown) => {
+    if (error instanceof NotEmpty) return undefined;
+    throw error;
+  });
 }

@@ -11,6 +11,7 @@ export function upCommand(program: Command): void {
     .option('--host <host>', 'address to listen on (HOST, default 127.0.0.1)')
     .option('--data-dir <dir>', 'where the embedded servers keep their data (DATA_DIR, default .fmhl)')
     .option('--empty', 'start without the demo world')
+    .option('--profile <size>', 'world of the first start: demo (default), or S with a past, as fmhl seed')
     .option('--traffic', 'let simulated people use the demo world')
     .option('--redis-url <url>', 'a Redis to use in place of the embedded one (REDIS_URL)')
     .option('--database-url <url>', 'a PostgreSQL to use in place of the embedded one (DATABASE_URL)')
