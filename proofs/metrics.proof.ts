@@ -24,6 +24,7 @@ import {
 } from './metrics/flows.ts';
 import { auditTrail } from './metrics/audit-trail.ts';
 import { badLeads } from './metrics/bad-leads.ts';
+import { driftedBalances, forgottenSleeper, lateGateway } from './metrics/money.ts';
 import { crowd, killedWorker, leaver, redisLosses, redisStill } from './metrics/outages.ts';
 import { openSystem, type System } from './metrics/system.ts';
 
@@ -71,6 +72,9 @@ async function runFlows(system: System, say: RunOptions['say']): Promise<void> {
     badLeads,
     errors,
     astrayCharge,
+    lateGateway,
+    driftedBalances,
+    forgottenSleeper,
     undoneSales,
     lockedSale,
     crowd,

@@ -8,6 +8,7 @@ import { freePort } from '../harness/product.ts';
 import type { Scene } from '../harness/scene.ts';
 import type { Redis, Stage } from '../harness/stage.ts';
 import { anchorOf } from './audit-trail.ts';
+import { webhookSecret } from './money.ts';
 import { buildMarket, type Market, meetPeople, type People } from './market.ts';
 import { openWatch, type Watch } from './watch.ts';
 
@@ -38,7 +39,12 @@ export async function openSystem(scene: Scene, stage: Stage): Promise<System> {
   const start = async (role: Role) => {
     const port = await freePort();
     // A tenth of the lines, so that some are not written.
-    const settings = { METRICS_PORT: String(port), LOG_SAMPLE_RATE: '0.1', AUDIT_ANCHOR: anchorOf(stage) };
+    const settings = {
+      METRICS_PORT: String(port),
+      LOG_SAMPLE_RATE: '0.1',
+      AUDIT_ANCHOR: anchorOf(stage),
+      PAYMENT_WEBHOOK_SECRET: webhookSecret,
+    };
     const member = fleet.start(role, undefined, settings);
     await watch.add(member, port);
     return member;
