@@ -6,7 +6,7 @@ import { makeAssignments } from '../../testing/inbox.ts';
 import { planOf } from '../../testing/plan.ts';
 import { openTestWorld, type TestWorld } from '../../testing/world.ts';
 import { openPasswords } from '../auth/index.ts';
-import { type SubscriptionRouteDeps, subscriptionRoutes } from './index.ts';
+import { reinstateProvider, type SubscriptionRouteDeps, subscriptionRoutes, suspendProvider } from './index.ts';
 import { previewStatement } from './preview.ts';
 import { recordStatement } from './provider-record.ts';
 import { reinstateByStaff, suspendByStaff } from './provider-status.ts';
@@ -116,6 +116,18 @@ describe('a provider', () => {
     });
     const { rows } = await world.db.query(sql`select balance_cents from account where provider_id = ${provider.id}`);
     expect(rows).toEqual([{ balance_cents: 1_000 }]);
+  });
+
+  it('that stopped with its user stays stopped when the staff say so too', async () => {
+    await world.db.transaction((tx) => suspendProvider(tx, provider.userId));
+    expect((await act('suspend')).body).toEqual({ status: 'suspended', changed: true });
+    expect(await world.db.transaction((tx) => reinstateProvider(tx, provider.userId))).toBe(false);
+    expect(await standing()).toMatchObject({
+      status: 'suspended',
+      status_memo: memo,
+      told: ['provider.suspended'],
+      audited: [`provider.suspended ${memo}`],
+    });
   });
 
   it('does not come back before its user does', async () => {

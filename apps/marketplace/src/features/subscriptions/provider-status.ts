@@ -56,7 +56,8 @@ export async function reinstateProvider(tx: Tx, userId: string): Promise<boolean
  */
 export async function suspendByStaff(tx: Tx, act: ProviderAct, deps: ProviderStatusDeps): Promise<ProviderTurn> {
   const { providerId, actor, memo, now } = act;
-  const provider = await suspend(tx, sql`id = ${providerId}`, { memo, ref: actor.id });
+  const stopped = await suspend(tx, sql`id = ${providerId}`, { memo, ref: actor.id });
+  const provider = stopped ?? (await keepSuspended(tx, { providerId, memo }));
   if (!provider) return standing(tx, providerId, 'suspended');
   const access = await deps.endAccess(tx, provider.user_id, now);
   await mailStopped(tx, provider, { closed: false });
@@ -127,6 +128,15 @@ async function suspend(tx: Tx, who: Sql, { memo, ref }: { memo: string; ref: str
   const stopped = { providerId: provider.id, ids, cause: 'provider_suspended', ref };
   if (ids.length > 0) await appendEvents(tx, [subscriptionEvent('subscription.paused', stopped)]);
   return { ...provider, count: ids.length };
+}
+
+/** One that is suspended with its user stays so when the user comes back. */
+async function keepSuspended(tx: Tx, { providerId, memo }: { providerId: string; memo: string }) {
+  const { rows } = await tx.query<TurnedProvider>(sql`
+    update provider set status_memo = ${memo}, version = version + 1, updated_at = clock_timestamp()
+    where id = ${providerId} and status = 'suspended' and status_memo = ${withUser}
+    returning id, user_id, version, status`);
+  return rows[0] && { ...rows[0], count: 0 };
 }
 
 async function reinstate(tx: Tx, who: Sql, { ref }: { ref: string }) {
