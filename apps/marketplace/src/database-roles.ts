@@ -39,9 +39,10 @@ export const databaseRoles = {
     'public.email_suppression': 'rawd',
     'identity.*': 'rawd',
   },
+  // It runs the schedule that verifies the log.
   fmhl_worker: {
     'ops.*': 'rawd',
-    ...linksNothing,
+    ...readsLinks,
     'public.*': 'r',
     'public.email': 'raw',
     'public.email_suppression': 'ra',

@@ -8,5 +8,7 @@ export {
   type Invariant,
   type InvariantText,
 } from './invariant.ts';
+export { jobInvariants } from './job-invariants.ts';
+export { letterInvariants } from './letter-invariants.ts';
 export { diskPart, type Part, type PartFinding } from './parts.ts';
 export { watchInvariants } from './watch.ts';
