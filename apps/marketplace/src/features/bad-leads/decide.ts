@@ -1,6 +1,6 @@
 import { type Actor, appendEvents, audit, type Tx } from '@fmhl/ops';
 import { refuse } from '../../errors.ts';
-import { type Refund, refund, type RefundDeps } from '../billing/index.ts';
+import { type Refund, refund, type RefundDeps, type RefundInput } from '../billing/index.ts';
 import { refundMark } from '../distribution/index.ts';
 import { queueMails } from '../email/index.ts';
 import { underLead } from '../leads/index.ts';
@@ -27,7 +27,7 @@ export async function approveReport(tx: Tx, decision: Decision, deps: RefundDeps
   const resolved = await resolvePending(tx, { ...decision, outcome: 'approved', by: decision.actor.id });
   if (!resolved) return { ...(await decidedBefore(tx, decision, 'approved')), refund: null };
   return underLead(resolved.correlation_id, async () => {
-    const [back] = await refundResolved(tx, [resolved], decision, deps);
+    const [back] = await refundResolved(tx, [resolved], { ...decision, ref: decision.assignmentId }, deps);
     await auditDecision(tx, resolved, decision, { action: 'bad_lead.approved', cents: back.amount_cents });
     await queueMails(tx, [approvedMail(back)]);
     logDecision(tx, resolved, 'approved', deps);
@@ -59,7 +59,7 @@ export async function refundAssignment(tx: Tx, decision: Decision, deps: RefundD
   const [resolved] = await approveUnasked(tx, { of: { assignmentId }, via: 'goodwill', memo, by: actor.id });
   if (!resolved) throw refuse((await assignmentExists(tx, assignmentId)) ? 'already_refunded' : 'not_found');
   return underLead(resolved.correlation_id, async () => {
-    const [back] = await refundResolved(tx, [resolved], decision, deps);
+    const [back] = await refundResolved(tx, [resolved], { ...decision, ref: decision.assignmentId }, deps);
     await auditDecision(tx, resolved, decision, { action: 'assignment.refunded', cents: back.amount_cents });
     await queueMails(tx, [refundedMail(back)]);
     return back;
@@ -75,11 +75,11 @@ type AtLeastOne<T> = [T, ...T[]];
 export async function refundResolved(
   tx: Tx,
   resolved: readonly Resolved[],
-  { memo, actor }: Pick<Decision, 'memo' | 'actor'>,
+  { memo, actor, ref }: Pick<RefundInput, 'memo' | 'actor' | 'ref'>,
   deps: RefundDeps,
 ): Promise<AtLeastOne<Refund>> {
   const marked = refundMark(resolved.map((one) => one.assignment_id));
-  const refunds = await refund(tx, { marked, memo, actor }, deps);
+  const refunds = await refund(tx, { marked, memo, actor, ref }, deps);
   if (refunds.length !== resolved.length || refunds.length === 0) {
     throw new Error(`refund_mismatch: ${refunds.length} of ${resolved.length} approved were refunded`);
   }

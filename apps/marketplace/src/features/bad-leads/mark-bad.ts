@@ -96,7 +96,7 @@ export async function markLeadBad(
   if (!lead) return { changed: false, refundCents: 0, providerIds: [] };
   return underLead(lead.correlation_id, async () => {
     const resolved = await approveUnasked(tx, { of: { leadId }, via: 'mark_bad', memo, by: actor.id });
-    const refunds = resolved.length > 0 ? await refundResolved(tx, resolved, { memo, actor }, deps) : [];
+    const refunds = resolved.length > 0 ? await refundResolved(tx, resolved, { memo, actor, ref: leadId }, deps) : [];
     await queueMails(tx, refunds.map(refundedMail));
     const refundCents = refunds.reduce((sum, one) => sum + one.amount_cents, 0);
     await tell(tx, lead, { memo, actor, refunds: refunds.length, refundCents }, deps);

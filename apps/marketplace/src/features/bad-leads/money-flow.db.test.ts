@@ -7,6 +7,8 @@ import { type Cut, type CuttableDatabase, openCuttableDatabase } from '../../tes
 import { brokenInvariants, sellLead } from '../../testing/distribution.ts';
 import { nth, present } from '../../testing/nth.ts';
 import { openTestProduct, type TestProduct } from '../../testing/product.ts';
+import { reconcileBalances } from '../billing/index.ts';
+import { reactivateSubscriptions } from '../subscriptions/index.ts';
 import { type Bought, MoneyModel, type Outcome } from './money-model.fixture.ts';
 
 /** More are asked for by `MONEY_RUNS`. */
@@ -311,6 +313,15 @@ async function expectAsThought({ model, providers, asleep }: Market): Promise<vo
   expect(wrong).toEqual([]);
 }
 
+/** What the scheduled jobs find wrong. */
+async function atNight() {
+  const { db, log, metrics } = product.world;
+  const run = { db, log, metrics, runId: randomUUID(), correlationId: 'night-of-money-flow' };
+  const { within_tolerance, corrected, alerted } = await reconcileBalances(run);
+  const { reactivated } = await reactivateSubscriptions(run);
+  return { within_tolerance, corrected, alerted, reactivated };
+}
+
 /** Every act once with each way to lose its COMMIT, so that no run is without them. */
 const everything: Command[] = [undefined, 'before' as const, 'after' as const].flatMap((at, turn): Command[] => [
   { does: 'sell', cut: at },
@@ -338,6 +349,7 @@ describe('the whole money flow', () => {
           await expectAsThought(market);
         }
         expect(await brokenInvariants(product.world.db)).toEqual({});
+        expect(await atNight()).toEqual({ within_tolerance: 0, corrected: 0, alerted: 0, reactivated: 0 });
       }),
       { numRuns: runs, endOnFailure: true, examples: [[[8_000, 6_000, 4_000, 2_000], everything]] },
     );

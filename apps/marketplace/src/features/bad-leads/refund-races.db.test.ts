@@ -179,7 +179,7 @@ describe('the statement of a refund', () => {
     const actor = { id: randomUUID(), name: 'a test', via: 'http' } as const;
     const ends = await Promise.all(
       Array.from({ length: 50 }, () =>
-        world.db.transaction((tx) => refund(tx, { marked: refundMark([id]), memo, actor }, world)),
+        world.db.transaction((tx) => refund(tx, { marked: refundMark([id]), ref: id, memo, actor }, world)),
       ),
     );
     expect(ends.flat()).toMatchObject([{ assignment_id: id, amount_cents: 2_800 }]);
@@ -197,7 +197,7 @@ describe('the statement of a refund', () => {
       ]) {
         await tx.query({ name: '', text, values: [] });
       }
-      await refund(tx, { marked: refundMark([id]), memo, actor }, world);
+      await refund(tx, { marked: refundMark([id]), ref: id, memo, actor }, world);
     });
     await expect(end).rejects.toThrow('refund_mismatch');
     expect(world.metrics.counts['billingFailure.refund.error']).toBe(1);

@@ -31,7 +31,7 @@ export async function credit(
       balanceEvent(input.kind === 'deposit' ? 'balance.deposited' : 'balance.adjusted', input, entry),
     ]);
     if (input.paymentId) await queueMails(tx, [receipt(input, input.paymentId, entry)]);
-    const resumed = await resumeFunded(tx, { providerId: input.providerId, cause: input.kind, ref: entry.id });
+    const resumed = await resumeFunded(tx, { providerIds: [input.providerId], cause: input.kind, ref: entry.id });
     tx.afterCommit(() =>
       deps.log.info('balance_credited', {
         provider_id: input.providerId,

@@ -3,7 +3,7 @@ export { chargeEntriesFragment, debitFragment } from './charge.ts';
 export { credit } from './credit.ts';
 export { type LowBalance, lowBalanceEvent, lowBalanceMail, setLowBalance } from './low-balance.ts';
 export { type BillingDeps, measured } from './measure.ts';
-export { type Refund, refund, type RefundDeps } from './refund.ts';
+export { type Refund, refund, type RefundDeps, type RefundInput } from './refund.ts';
 export { moneyInvariants } from './invariants.ts';
 export { type ReconciliationCounts, type ReconciliationOptions, reconcileBalances } from './reconcile-balances.ts';
 export { billingRoutes } from './routes.ts';

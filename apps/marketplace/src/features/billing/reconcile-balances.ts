@@ -141,10 +141,8 @@ export async function reevaluate(
 ): Promise<{ resumed: number; paused: number }> {
   const fell = findings.filter((one) => one.cachedCents > one.ledgerCents).map((one) => one.providerId);
   const paused = await pauseUnfunded(tx, { providerIds: fell, ref });
-  let resumed = 0;
-  for (const { providerId, cachedCents, ledgerCents } of findings) {
-    if (cachedCents < ledgerCents) resumed += await resumeFunded(tx, { providerId, cause: 'reconciled', ref });
-  }
+  const rose = findings.filter((one) => one.cachedCents < one.ledgerCents).map((one) => one.providerId);
+  const resumed = await resumeFunded(tx, { providerIds: rose, cause: 'reconciled', ref });
   return { resumed, paused };
 }
 

@@ -20,6 +20,8 @@ export interface RefundDeps extends BillingDeps {
 export interface RefundInput {
   /** Marks assignments refunded, each once, and answers `id` and `provider_id` of those it marked. Of one provider at most one. */
   readonly marked: Sql;
+  /** What it comes back for, an assignment or a lead: those who wake by the money are told of it. */
+  readonly ref: string;
   readonly memo: string;
   readonly actor: Actor;
 }
@@ -50,9 +52,8 @@ export async function refund(tx: Tx, input: RefundInput, deps: RefundDeps): Prom
     const refunds = rows as Refund[];
     await appendEvents(tx, refunds.map(refundedEvent));
     if (refunds.length > 0) tx.wake('events');
-    for (const { provider_id: providerId, entry_id: ref } of refunds) {
-      await resumeFunded(tx, { providerId, cause: 'lead_refund', ref });
-    }
+    const providerIds = refunds.map((one) => one.provider_id);
+    await resumeFunded(tx, { providerIds, cause: 'lead_refund', ref: input.ref });
     tx.afterCommit(() => report(refunds, deps));
     return refunds;
   });

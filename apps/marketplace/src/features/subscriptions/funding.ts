@@ -2,7 +2,6 @@ import { randomUUID } from 'node:crypto';
 import { appendEvents, type EventDraft, eventsInsert, prepared, sql, type Tx } from '@fmhl/ops';
 import { type MailDraft, mailParts } from '../email/index.ts';
 import { pauseUnfundedAt, pauseUnfundedOf, resumeFundedOf, type Turned } from './queries.ts';
-import { mailResumed } from './resumed-mail.ts';
 
 /** Ids an event carries at most; `count` is always whole. */
 const namedAtMost = 100;
@@ -30,15 +29,16 @@ export function subscriptionEvent(type: 'subscription.paused' | 'subscription.re
 }
 
 /**
- * Makes active every subscription of the provider that was paused for funds and that the balance pays now, and tells them by mail. Answers how many.
- * The caller has written the account in this transaction, so that its lock orders this with charges.
+ * Makes active every subscription that was paused for funds and that its provider's balance pays now, and tells each provider by mail.
+ * Answers how many. The caller has written the accounts in this transaction, so that their locks order this with charges.
  */
-export async function resumeFunded(tx: Tx, input: { providerId: string; cause: string; ref: string }): Promise<number> {
-  const ids = await resumeFundedOf(tx, input);
-  if (ids.length === 0) return 0;
-  await appendEvents(tx, [subscriptionEvent('subscription.resumed', { ...input, ids })]);
-  await mailResumed(tx, { ...input, count: ids.length });
-  return ids.length;
+export async function resumeFunded(
+  tx: Tx,
+  { providerIds, cause, ref }: { providerIds: readonly string[]; cause: string; ref: string },
+): Promise<number> {
+  if (providerIds.length === 0) return 0;
+  const turned = await resumeFundedOf(tx, { providerIds, ref });
+  return announce(tx, turned, { type: 'subscription.resumed', template: 'subscriptions_resumed', cause, ref });
 }
 
 /**

@@ -230,12 +230,12 @@ export interface Turned {
   email: string;
 }
 
-/** Resumes what the provider's balance pays, in the order of ids. */
+/** Resumes what the providers' balances pay, in the order of ids. */
 export async function resumeFundedOf(
   tx: Queryable,
-  { providerId, ref }: { providerId: string; ref: string },
-): Promise<string[]> {
-  const { rows } = await tx.query<{ id: string }>(
+  { providerIds, ref }: { providerIds: readonly string[]; ref: string },
+): Promise<Turned[]> {
+  const { rows } = await tx.query<Turned>(
     prepared(
       'resume_funded',
       sql`
@@ -243,16 +243,20 @@ export async function resumeFundedOf(
           select s.id, l.vclock from subscription s
           join level l on l.id = s.level_id
           join v_account a on a.provider_id = s.provider_id
-          where s.provider_id = ${providerId}::uuid and s.status = 'paused_funds' and a.balance_cents >= l.price_cents
-          order by s.id for no key update of s)
-        update subscription s
-        set status = 'active', status_ref = ${ref}, vt = greatest(s.vt, f.vclock), version = s.version + 1,
-            updated_at = clock_timestamp()
-        from funded f where s.id = f.id and s.status = 'paused_funds'
-        returning s.id`,
+          where s.provider_id = any(${providerIds}::uuid[]) and s.status = 'paused_funds' and a.balance_cents >= l.price_cents
+          order by s.id for no key update of s),
+        resumed as (
+          update subscription s
+          set status = 'active', status_ref = ${ref}, vt = greatest(s.vt, f.vclock), version = s.version + 1,
+              updated_at = clock_timestamp()
+          from funded f where s.id = f.id and s.status = 'paused_funds'
+          returning s.id, s.provider_id)
+        select r.provider_id, array_agg(r.id order by r.id) as ids, c.email
+        from resumed r join v_provider_contact c using (provider_id)
+        group by r.provider_id, c.email order by r.provider_id`,
     ),
   );
-  return rows.map(({ id }) => id);
+  return rows;
 }
 
 /** Pauses what the providers' balances do not pay, in the order of ids. */

@@ -186,7 +186,7 @@ describe('a change', () => {
 
 describe('money', () => {
   const resume = () =>
-    world.db.transaction((tx) => resumeFunded(tx, { providerId: provider.id, cause: 'deposit', ref: 'entry' }));
+    world.db.transaction((tx) => resumeFunded(tx, { providerIds: [provider.id], cause: 'deposit', ref: 'entry' }));
   const pause = (ref = 'run') => world.db.transaction((tx) => pauseUnfunded(tx, { providerIds: [provider.id], ref }));
   const mails = async (template = 'subscriptions_paused') => {
     const { rows } = await world.db.query<{ variables: object }>(sql`
