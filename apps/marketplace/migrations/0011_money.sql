@@ -86,6 +86,9 @@ create index payment_listed on payment (status, created_at, id);
 drop index subscription_unfunded;
 create index subscription_unfunded on subscription (provider_id) include (level_id) where status = 'paused_funds';
 
+-- What an administrator's pause interrupted: a pause of its owner's own is there again when it ends.
+alter table subscription add column paused_from text check (paused_from in ('active', 'paused_user', 'paused_funds'));
+
 create view v_payment as
   select id, provider_id, gateway, external_id, amount_cents, status, created_at, updated_at from payment;
 create view v_balance_correction as
@@ -100,6 +103,7 @@ create view v_reconciliation_run as
 -- migrate:down
 
 drop view v_reconciliation_run, v_balance_correction, v_payment;
+alter table subscription drop column paused_from;
 drop index subscription_unfunded;
 create index subscription_unfunded on subscription (provider_id) where status = 'paused_funds';
 drop index payment_listed;

@@ -206,6 +206,9 @@ export type SubscriptionChange = z.infer<typeof changeSubscriptionRequest>;
 /** `changed: false` when everything asked for held already. */
 export const changedSubscription = subscription.extend({ changed: z.boolean() });
 
+/** Why an administrator pauses a subscription, or ends that. */
+export const pauseRequest = z.strictObject({ memo: cleanText(10, 500) });
+
 export const createProviderRequest = z.strictObject({
   email: emailAddress,
   password: z.string().min(1).max(1024),

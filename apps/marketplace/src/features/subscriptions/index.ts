@@ -1,4 +1,5 @@
 import type { FastifyInstance } from 'fastify';
+import { adminPauseRoutes } from './admin-pause-routes.ts';
 import { adminProviderRoutes, type AdminProviderRouteDeps } from './admin-routes.ts';
 import { catalogueRoutes, type CatalogueRouteDeps } from './catalogue-routes.ts';
 import { type PriceRouteDeps, priceRoutes } from './price-routes.ts';
@@ -36,5 +37,6 @@ export function subscriptionRoutes(app: FastifyInstance, deps: SubscriptionRoute
   providerRoutes(app, deps);
   catalogueRoutes(app, deps);
   priceRoutes(app, deps);
+  adminPauseRoutes(app, deps);
   adminProviderRoutes(app, deps);
 }

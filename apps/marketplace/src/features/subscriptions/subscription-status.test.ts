@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { afterWish } from './subscription-status.ts';
+import { afterAdminPause, afterWish } from './subscription-status.ts';
 
 describe('a subscription', () => {
   it.each([
@@ -22,4 +22,15 @@ describe('a subscription', () => {
       expect(afterWish('paused_admin', wish, true)).toEqual({ refused: 'paused_by_admin' });
     },
   );
+
+  it.each([
+    ['paused_user', true, 'paused_user'],
+    ['paused_user', false, 'paused_user'],
+    ['active', true, 'active'],
+    ['active', false, 'paused_funds'],
+    ['paused_funds', true, 'active'],
+    [null, false, 'paused_funds'],
+  ] as const)('that an administrator paused while %s, funded %j, is then %s', (pausedFrom, isFunded, next) => {
+    expect(afterAdminPause(pausedFrom, isFunded)).toBe(next);
+  });
 });

@@ -22,3 +22,8 @@ export function afterWish(
 export function entryStatus(isFunded: boolean): 'active' | 'paused_funds' {
   return isFunded ? 'active' : 'paused_funds';
 }
+
+/** Where a subscription stands again after an administrator's pause. What its owner had paused stays so. */
+export function afterAdminPause(pausedFrom: SubscriptionStatus | null, isFunded: boolean): SubscriptionStatus {
+  return pausedFrom === 'paused_user' ? 'paused_user' : entryStatus(isFunded);
+}
