@@ -195,7 +195,7 @@ export function openOps(options: OpsOptions): Ops {
   const health = openHealth({ db, redis, registry, queues, overview, log, metrics });
   watchStocks({ db, redis, metrics, registry, overview });
   const { schedules = [], scheduleEveryMs: everyMs = 1_000 } = options;
-  const timetable = openSchedules({ db, log, metrics, registry, schedules, everyMs });
+  const timetable = openSchedules({ db, log, metrics, registry, schedules, failpoint, everyMs });
   const onDeaths: OnDeaths = async (tx, dead) => {
     await captureDeaths(tx, dead);
     await timetable.onDeaths(tx, dead);

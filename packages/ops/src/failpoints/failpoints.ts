@@ -13,6 +13,8 @@ export const failpointNames = [
   'worker.after_death',
   'reconcile.before_return',
   'sweep.before_forget',
+  'schedule.inside_tick',
+  'schedule.after_tick',
   'redrive.before_claim',
   'redrive.after_claim',
   'redrive.after_commit',

@@ -1,5 +1,4 @@
 export { catchUp } from './catch-up.ts';
-export { type Clock, databaseClock } from './clock.ts';
 export { compareFireTimes, type Mismatch } from './compare-fire-times.ts';
 export {
   type CatchUp,
@@ -19,6 +18,4 @@ export { pauseSchedule, resumeSchedule } from './pause.ts';
 export { schedulerQueue } from './queue.ts';
 export { retainSchedules, scheduleRetention } from './retention.ts';
 export { runNow } from './run-now.ts';
-export { openScheduleHandler } from './run-schedule.ts';
-export { openScheduler, tickAll } from './scheduler.ts';
 export { readOverdue, watchSchedules } from './watch.ts';

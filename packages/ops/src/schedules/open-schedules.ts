@@ -1,3 +1,4 @@
+import type { Failpoint } from '../failpoints/index.ts';
 import type { Lease } from '../leases/index.ts';
 import type { Logger } from '../logging/index.ts';
 import type { Runnable } from '../loops/index.ts';
@@ -17,6 +18,7 @@ export interface ScheduleParts {
   readonly metrics: Metrics;
   readonly registry: QueueRegistry;
   readonly schedules: readonly ScheduleDefinition[];
+  readonly failpoint: Failpoint;
   /** Pause between two looks at the clock, in ms. */
   readonly everyMs: number;
 }

@@ -1,3 +1,4 @@
+import { type Failpoint, noFailpoints } from '../failpoints/index.ts';
 import type { Lease } from '../leases/index.ts';
 import type { Logger } from '../logging/index.ts';
 import { repeating, type Runnable } from '../loops/index.ts';
@@ -16,6 +17,8 @@ export interface SchedulerDeps {
   readonly log: Logger;
   /** Default that of the database. */
   readonly clock?: Clock;
+  /** For tests: stops it at a named point. Default none. */
+  readonly failpoint?: Failpoint;
 }
 
 /** The loop that records fire times when they come, and plans their runs. One process works at a time; two would only repeat each other. */
@@ -66,8 +69,8 @@ interface Turn {
   readonly now: Date;
 }
 
-async function bringUpToDate({ db, log, clock = databaseClock }: SchedulerDeps, turn: Turn): Promise<void> {
-  const { definition, row, now } = turn;
+async function bringUpToDate(deps: SchedulerDeps, { definition, row, now }: Turn): Promise<void> {
+  const { db, log, clock = databaseClock } = deps;
   const difference = differs(row, definition);
   if (difference !== undefined) {
     await db.transaction(async (tx) => takeOver(tx, definition, await clock(tx)));
@@ -75,11 +78,19 @@ async function bringUpToDate({ db, log, clock = databaseClock }: SchedulerDeps, 
     return;
   }
   if (!row || !definition.enabled || nextFireTime(definition, row.last_tick) > now) return;
-  for (let more = true; more; ) {
-    const ticked = await db.transaction(async (tx) => tick(tx, definition, { now: await clock(tx) }));
-    tellTicked(log, definition.name, ticked.runs);
-    more = ticked.more;
-  }
+  while (await tickOnce(deps, definition));
+}
+
+async function tickOnce(deps: SchedulerDeps, definition: ScheduleDefinition): Promise<boolean> {
+  const { db, log, clock = databaseClock, failpoint = noFailpoints } = deps;
+  const { runs, more } = await db.transaction(async (tx) => {
+    const ticked = await tick(tx, definition, { now: await clock(tx) });
+    await failpoint('schedule.inside_tick');
+    return ticked;
+  });
+  await failpoint('schedule.after_tick');
+  tellTicked(log, definition.name, runs);
+  return more;
 }
 
 async function letOthersGo({ db, schedules, log }: SchedulerDeps, rows: readonly ScheduleRow[], now: Date) {
