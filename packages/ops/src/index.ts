@@ -12,7 +12,7 @@ export {
   systemActor,
 } from './audit/index.ts';
 export * from './cli/index.ts';
-export { type Cell, csvLine, type CsvOptions, type Digits } from './csv/index.ts';
+export { type Cell, csvLine, csvText } from './csv/index.ts';
 export {
   type BreachRow,
   diskPart,

@@ -4,7 +4,7 @@ import { checkedKey, type FileStore, type PutOptions } from './store.ts';
 
 export type { S3Options } from './s3-requests.ts';
 
-const defaultPartBytes = 8 * 1024 * 1024;
+const defaultPartBytes = 5 * 1024 * 1024;
 
 type Send = ReturnType<typeof openRequests>;
 
@@ -77,21 +77,22 @@ async function uploadAll(
   return { bytes, sha256: hash.digest('hex') };
 }
 
-/** Gathers pieces into parts of one size; only the last may be smaller. */
+/** Gathers pieces into parts of one size; only the last may be smaller. All parts share one place in memory. */
 async function* partsOf(pieces: AsyncIterable<Uint8Array>, partBytes: number): AsyncGenerator<Uint8Array> {
-  let held: Uint8Array[] = [];
+  const part = Buffer.allocUnsafeSlow(partBytes);
   let size = 0;
   for await (const piece of pieces) {
-    held.push(piece);
-    size += piece.byteLength;
-    if (size < partBytes) continue;
-    const gathered = Buffer.concat(held, size);
-    const whole = size - (size % partBytes);
-    for (let at = 0; at < whole; at += partBytes) yield gathered.subarray(at, at + partBytes);
-    held = [gathered.subarray(whole)];
-    size -= whole;
+    for (let at = 0; at < piece.byteLength; ) {
+      const taken = piece.subarray(at, at + partBytes - size);
+      part.set(taken, size);
+      size += taken.byteLength;
+      at += taken.byteLength;
+      if (size < partBytes) continue;
+      yield part;
+      size = 0;
+    }
   }
-  if (size > 0) yield Buffer.concat(held, size);
+  if (size > 0) yield part.subarray(0, size);
 }
 
 async function uploadPart(
@@ -100,8 +101,7 @@ async function uploadPart(
   { part, partNumber, signal }: { part: Uint8Array; partNumber: number; signal: AbortSignal },
 ): Promise<string> {
   const query = { partNumber: String(partNumber), uploadId };
-  const { headers } = await send({ method: 'PUT', what: 'take a part', key, query, body: part, signal });
-  const etag = headers.get('etag');
+  const { etag } = await send({ method: 'PUT', what: 'take a part', key, query, body: part, signal });
   if (!etag) throw new StorageRefused('take a part', 200, 'no ETag');
   return etag;
 }

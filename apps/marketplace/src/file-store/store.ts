@@ -23,7 +23,7 @@ export type Download = { readonly stream: Readable; readonly bytes: number } | {
 /** Where files live that are too large for a table. */
 export interface FileStore {
   /**
-   * Takes a file piece by piece, never more than one part ahead of the place it goes to. It exists under its key once it is whole, and not
+   * Takes a file piece by piece; each is stored or copied before the next is asked for, so that the caller may write over it. It exists under its key once it is whole, and not
    * before: a failure, of the pieces or of the place, leaves nothing that can be read.
    */
   put(key: string, pieces: AsyncIterable<Uint8Array>, options: PutOptions): Promise<StoredFile>;

@@ -1,46 +1,37 @@
-/** A number as it is to be read, such as `-15.00`: the digits stand in the file as given. Throws a TypeError for what is no decimal number. */
-export interface Digits {
-  readonly digits: string;
-}
-
 /** What a column may hold. */
-export type Cell = string | number | boolean | Date | Digits | null | undefined;
-
-export interface CsvOptions {
-  /** Which texts stand in quotes: only those that must, or all. Numbers, times and empty cells never do. Default `needed`. */
-  readonly quote?: 'needed' | 'text';
-}
+export type Cell = string | number | boolean | Date | null | undefined;
 
 /**
  * A line of CSV (RFC 4180), with its end. A text that a spreadsheet would run as a formula gets a leading apostrophe, and so is shown as
- * text; so does a text that looks like one which got it, so that the original can be told from the file.
+ * text; so does a text that looks like one which got it, so that the original can be told from the file. Numbers stay numbers.
  */
-export function csvLine(cells: readonly Cell[], { quote = 'needed' }: CsvOptions = {}): string {
-  return `${cells.map((cell) => csvCell(cell, quote === 'text')).join(',')}\r\n`;
+export function csvLine(cells: readonly Cell[]): string {
+  return `${cells.map(csvCell).join(',')}\r\n`;
 }
 
-function csvCell(value: Cell, quoteText: boolean): string {
-  if (value === null || value === undefined) return '';
-  if (typeof value === 'string') return textCell(value, quoteText);
-  if (value instanceof Date) return value.toISOString();
-  return typeof value === 'object' ? decimal(value) : String(value);
-}
-
-function textCell(text: string, quoteText: boolean): string {
+/** One text as a cell in quotes, harmless in the same way. For a caller that puts its lines together itself. */
+export function csvText(text: string): string {
   const harmless = isFormula(text) ? `'${text}` : text;
-  return quoteText || /[",\r\n]/.test(harmless) ? `"${harmless.replaceAll('"', '""')}"` : harmless;
+  return `"${harmless.includes('"') ? harmless.replaceAll('"', '""') : harmless}"`;
 }
 
-function decimal({ digits }: Digits): string {
-  if (!/^-?\d+(\.\d+)?$/.test(digits)) throw new TypeError(`"${digits}" is not a decimal number`);
-  return digits;
+function csvCell(value: Cell): string {
+  if (value === null || value === undefined) return '';
+  if (typeof value !== 'string') return value instanceof Date ? value.toISOString() : String(value);
+  const harmless = isFormula(value) ? `'${value}` : value;
+  return /[",\r\n]/.test(harmless) ? `"${harmless.replaceAll('"', '""')}"` : harmless;
 }
 
-const beginsPlain = /^[\p{L}\d]/u;
 // `|` begins a call of another program in old spreadsheets; the others are full-width forms, which some read as their narrow ones.
 const formula = /^'*(?:[\t\r]|[\s\p{C}]*[=+\-@|＝＋－−＠｜])/u;
 
 /** Whether a spreadsheet may take the text for a formula: it begins with `= + - @ |`, a tab or CR, also after blanks or apostrophes, or in full width. */
 export function isFormula(text: string): boolean {
-  return !beginsPlain.test(text) && formula.test(text);
+  return !beginsPlain(text) && formula.test(text);
+}
+
+/** A letter or digit of ASCII, which most texts begin with: they need no further look. */
+function beginsPlain(text: string): boolean {
+  const code = text.charCodeAt(0);
+  return (code >= 97 && code <= 122) || (code >= 65 && code <= 90) || (code >= 48 && code <= 57);
 }

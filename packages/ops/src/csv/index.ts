@@ -1,1 +1,1 @@
-export { type Cell, type CsvOptions, csvLine, type Digits, isFormula } from './csv.ts';
+export { type Cell, csvLine, csvText } from './csv.ts';

@@ -1,4 +1,4 @@
-import { type Cell, join, raw, type Sql, sql } from '@fmhl/ops';
+import { csvText, join, raw, type Sql, sql } from '@fmhl/ops';
 import type { ExportType } from './export-contract.ts';
 
 /** Which rows a file has. */
@@ -15,8 +15,19 @@ export interface Selection {
 /** Where a page ended, as Postgres writes it. */
 export type Position = readonly [string, string];
 
-/** A value as the driver gives it. `cents` are written as dollars with two digits. */
-type Column = readonly [name: string, value: Sql, form?: 'cents'];
+/** How Postgres writes a value, and whether that may hold what a person typed: only `text` does, and only it is quoted and made harmless. */
+const forms = {
+  text: (value: Sql) => sql`${value}::text`,
+  id: (value: Sql) => sql`${value}::uuid::text`,
+  number: (value: Sql) => sql`${value}::bigint::text`,
+  /** Cents as dollars: -1500 is -15.00. */
+  cents: (value: Sql) => sql`(${value}::bigint / 100.0)::numeric(20, 2)::text`,
+  flag: (value: Sql) => sql`${value}::boolean::text`,
+  time: (value: Sql) => sql`to_char(${value}::timestamptz at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`,
+} as const;
+type Form = keyof typeof forms;
+
+type Column = readonly [name: string, form: Form, value: Sql];
 
 /** One kind of file. */
 interface ExportKind {
@@ -45,31 +56,31 @@ const saleOrder = [sql`a.assigned_at`, 'timestamptz', sql`a.id`, 'uuid'] as cons
 
 function marksAsOf(selection: Selection): Column[] {
   return [
-    ['viewed_at', asOf(sql`m.viewed_at`, sql`m.viewed_at`, selection)],
-    ['decision', asOf(sql`m.decision`, sql`m.decided_at`, selection)],
-    ['decided_at', asOf(sql`m.decided_at`, sql`m.decided_at`, selection)],
-    ['decline_reason', asOf(sql`m.decline_reason`, sql`m.decided_at`, selection)],
-    ['refunded_at', asOf(sql`a.refunded_at`, sql`a.refunded_at`, selection)],
+    ['viewed_at', 'time', asOf(sql`m.viewed_at`, sql`m.viewed_at`, selection)],
+    ['decision', 'text', asOf(sql`m.decision`, sql`m.decided_at`, selection)],
+    ['decided_at', 'time', asOf(sql`m.decided_at`, sql`m.decided_at`, selection)],
+    ['decline_reason', 'text', asOf(sql`m.decline_reason`, sql`m.decided_at`, selection)],
+    ['refunded_at', 'time', asOf(sql`a.refunded_at`, sql`a.refunded_at`, selection)],
   ];
 }
 
 const person: Column[] = [
-  ['name', sql`p.name`],
-  ['email', sql`p.email`],
-  ['phone', sql`p.phone_e164`],
-  ['areas', sql`array_to_string(p.area_codes, ' ')`],
-  ['form', sql`p.form::text`],
+  ['name', 'text', sql`p.name`],
+  ['email', 'text', sql`p.email`],
+  ['phone', 'text', sql`p.phone_e164`],
+  ['areas', 'text', sql`array_to_string(p.area_codes, ' ')`],
+  ['form', 'text', sql`p.form::text`],
 ];
 
 const entry: Column[] = [
-  ['entry_id', sql`e.id`],
-  ['number', sql`e.account_version`],
-  ['at', sql`e.created_at`],
-  ['kind', sql`e.kind`],
-  ['amount', sql`e.amount_cents`, 'cents'],
-  ['balance_after', sql`e.balance_after_cents`, 'cents'],
-  ['assignment_id', sql`e.assignment_id`],
-  ['payment_id', sql`e.payment_id`],
+  ['entry_id', 'id', sql`e.id`],
+  ['number', 'number', sql`e.account_version`],
+  ['at', 'time', sql`e.created_at`],
+  ['kind', 'text', sql`e.kind`],
+  ['amount', 'cents', sql`e.amount_cents`],
+  ['balance_after', 'cents', sql`e.balance_after_cents`],
+  ['assignment_id', 'id', sql`e.assignment_id`],
+  ['payment_id', 'id', sql`e.payment_id`],
 ];
 const entryOrder = [sql`e.provider_id`, 'uuid', sql`e.account_version`, 'int'] as const;
 
@@ -79,12 +90,12 @@ const inbox: ExportKind = {
     where a.provider_id = ${selection.providerId}::uuid and ${within(sql`a.assigned_at`, selection)}`,
   order: saleOrder,
   columns: (selection) => [
-    ['assignment_id', sql`a.id`],
-    ['lead_id', sql`a.lead_id`],
-    ['bought_at', sql`a.assigned_at`],
-    ['niche', sql`n.name`],
-    ['level', sql`v.name`],
-    ['price', sql`a.price_cents`, 'cents'],
+    ['assignment_id', 'id', sql`a.id`],
+    ['lead_id', 'id', sql`a.lead_id`],
+    ['bought_at', 'time', sql`a.assigned_at`],
+    ['niche', 'text', sql`n.name`],
+    ['level', 'text', sql`v.name`],
+    ['price', 'cents', sql`a.price_cents`],
     ...person,
     ...marksAsOf(selection),
   ],
@@ -105,22 +116,22 @@ const leads: ExportKind = {
     where ${within(sql`l.created_at`, selection)}`,
   order: [sql`l.created_at`, 'timestamptz', sql`l.id`, 'uuid'],
   columns: (selection) => [
-    ['lead_id', sql`l.id`],
-    ['submitted_at', sql`l.created_at`],
-    ['niche', sql`n.name`],
-    ['status_now', sql`l.status`],
+    ['lead_id', 'id', sql`l.id`],
+    ['submitted_at', 'time', sql`l.created_at`],
+    ['niche', 'text', sql`n.name`],
+    ['status_now', 'text', sql`l.status`],
     ...person,
-    ['source', sql`l.source`],
-    ['campaign', sql`l.campaign`],
-    ['risk_flags', sql`array_to_string(l.risk_flags, ' ')`],
-    ['is_test', sql`l.is_test`],
-    ['duplicate_of', sql`l.duplicate_of`],
-    ['confirmed_at', asOf(sql`l.confirmed_at`, sql`l.confirmed_at`, selection)],
-    ['approved_at', asOf(sql`l.approved_at`, sql`l.approved_at`, selection)],
-    ['rejected_at', asOf(sql`l.rejected_at`, sql`l.rejected_at`, selection)],
-    ['sold_at', asOf(sql`l.distributed_at`, sql`l.distributed_at`, selection)],
-    ['recipients', sql`coalesce(${asOf(sql`l.assigned_count`, sql`l.distributed_at`, selection)}, 0)`],
-    ['marked_bad_at', asOf(sql`l.bad_at`, sql`l.bad_at`, selection)],
+    ['source', 'text', sql`l.source`],
+    ['campaign', 'text', sql`l.campaign`],
+    ['risk_flags', 'text', sql`array_to_string(l.risk_flags, ' ')`],
+    ['is_test', 'flag', sql`l.is_test`],
+    ['duplicate_of', 'id', sql`l.duplicate_of`],
+    ['confirmed_at', 'time', asOf(sql`l.confirmed_at`, sql`l.confirmed_at`, selection)],
+    ['approved_at', 'time', asOf(sql`l.approved_at`, sql`l.approved_at`, selection)],
+    ['rejected_at', 'time', asOf(sql`l.rejected_at`, sql`l.rejected_at`, selection)],
+    ['sold_at', 'time', asOf(sql`l.distributed_at`, sql`l.distributed_at`, selection)],
+    ['recipients', 'number', sql`coalesce(${asOf(sql`l.assigned_count`, sql`l.distributed_at`, selection)}, 0)`],
+    ['marked_bad_at', 'time', asOf(sql`l.bad_at`, sql`l.bad_at`, selection)],
   ],
   mostRows: ofStaff,
 };
@@ -130,14 +141,14 @@ const assignments: ExportKind = {
     from ${sale} join v_provider b on b.id = a.provider_id ${marks} where ${within(sql`a.assigned_at`, selection)}`,
   order: saleOrder,
   columns: (selection) => [
-    ['assignment_id', sql`a.id`],
-    ['lead_id', sql`a.lead_id`],
-    ['provider_id', sql`a.provider_id`],
-    ['company', sql`b.company`],
-    ['niche', sql`n.name`],
-    ['level', sql`v.name`],
-    ['sold_at', sql`a.assigned_at`],
-    ['price', sql`a.price_cents`, 'cents'],
+    ['assignment_id', 'id', sql`a.id`],
+    ['lead_id', 'id', sql`a.lead_id`],
+    ['provider_id', 'id', sql`a.provider_id`],
+    ['company', 'text', sql`b.company`],
+    ['niche', 'text', sql`n.name`],
+    ['level', 'text', sql`v.name`],
+    ['sold_at', 'time', sql`a.assigned_at`],
+    ['price', 'cents', sql`a.price_cents`],
     ...marksAsOf(selection),
   ],
   mostRows: ofStaff,
@@ -148,11 +159,11 @@ const ledger: ExportKind = {
     from v_ledger_entry e join v_provider b on b.id = e.provider_id where ${within(sql`e.created_at`, selection)}`,
   order: entryOrder,
   columns: () => [
-    ['provider_id', sql`e.provider_id`],
-    ['company', sql`b.company`],
+    ['provider_id', 'id', sql`e.provider_id`],
+    ['company', 'text', sql`b.company`],
     ...entry,
-    ['actor', sql`e.actor`],
-    ['memo', sql`e.memo`],
+    ['actor', 'text', sql`e.actor`],
+    ['memo', 'text', sql`e.memo`],
   ],
   mostRows: ofStaff,
 };
@@ -168,7 +179,17 @@ export function countRows(type: ExportType, selection: Selection, mostRows: numb
   return sql`select count(*) as rows from (select ${rows(selection)} limit ${mostRows + 1}::int) counted`;
 }
 
-/** A page of rows behind a position. Each row has its own as `position_1` and `position_2`. */
+/** A row as a page has it: its cells as one JSON text, and where it stands. */
+export interface PageRow {
+  readonly cells: string;
+  readonly position_1: string;
+  readonly position_2: string;
+}
+
+/**
+ * A page of rows behind a position. A row is one text until its line is written: a page of objects with twenty texts each lives long enough to
+ * be taken for memory that stays (measured with a million leads: 80 MB more).
+ */
 export function pageOfRows(
   type: ExportType,
   selection: Selection,
@@ -179,9 +200,9 @@ export function pageOfRows(
   const behind = after
     ? sql`and (${first}, ${second}) > (${after[0]}::${raw(firstType)}, ${after[1]}::${raw(secondType)})`
     : sql``;
-  const selected = columns(selection).map(([name, value]) => sql`${value} as ${raw(name)}`);
+  const cells = columns(selection).map(([, form, value]) => forms[form](value));
   return sql`
-    select ${join(selected)}, ${first}::text as position_1, ${second}::text as position_2
+    select json_build_array(${join(cells)})::text as cells, ${first}::text as position_1, ${second}::text as position_2
     ${rows(selection)} ${behind}
     order by ${first}, ${second} limit ${limit}::int`;
 }
@@ -191,15 +212,15 @@ export function columnNames(type: ExportType, selection: Selection): string[] {
   return exportKinds[type].columns(selection).map(([name]) => name);
 }
 
-/** What makes the cells of a row, in the order of the columns. */
-export function cellReader(type: ExportType, selection: Selection): (row: Readonly<Record<string, Cell>>) => Cell[] {
-  const columns = exportKinds[type].columns(selection).map(([name, , form]) => ({ name, isCents: form === 'cents' }));
-  return (row) => columns.map(({ name, isCents }) => (isCents ? dollarsOf(row[name]) : row[name]));
-}
-
-/** Cents as a decimal number: -1500 is -15.00. */
-function dollarsOf(cents: Cell): Cell {
-  if (typeof cents !== 'number') return cents;
-  const whole = Math.trunc(Math.abs(cents) / 100);
-  return { digits: `${cents < 0 ? '-' : ''}${whole}.${String(Math.abs(cents) % 100).padStart(2, '0')}` };
+/** What makes the line of a row. */
+export function lineWriter(type: ExportType, selection: Selection): (row: Pick<PageRow, 'cells'>) => string {
+  const isText = exportKinds[type].columns(selection).map(([, form]) => form === 'text');
+  return (row) => {
+    let line = '';
+    for (const [at, value] of (JSON.parse(row.cells) as (string | null)[]).entries()) {
+      if (at > 0) line += ',';
+      if (value !== null) line += isText[at] ? csvText(value) : value;
+    }
+    return `${line}\r\n`;
+  };
 }
