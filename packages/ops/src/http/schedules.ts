@@ -2,25 +2,23 @@ import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import { openCursors } from '../dead-letter-search/index.ts';
 import {
+  catchUp,
   catchUpBody,
   caughtUp,
   controlledSchedule,
-  pauseScheduleBody,
-  requestedRun,
-  resumeScheduleBody,
-  runScheduleBody,
-  scheduleList,
-  scheduleRunList,
-  scheduleRunStates,
-} from '../schedules/contract.ts';
-import {
-  catchUp,
   listRuns,
   listSchedules,
   pauseSchedule,
+  pauseScheduleBody,
+  requestedRun,
   resumeSchedule,
+  resumeScheduleBody,
   runNow,
+  runScheduleBody,
+  scheduleList,
   scheduleNamed,
+  scheduleRunList,
+  scheduleRunStates,
 } from '../schedules/index.ts';
 import type { AdminDeps } from './admin.ts';
 import { count, operation } from './route.ts';

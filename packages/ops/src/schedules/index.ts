@@ -1,6 +1,18 @@
 export { catchUp } from './catch-up.ts';
 export { compareFireTimes, type Mismatch } from './compare-fire-times.ts';
 export {
+  catchUpBody,
+  caughtUp,
+  controlledSchedule,
+  pauseScheduleBody,
+  requestedRun,
+  resumeScheduleBody,
+  runScheduleBody,
+  scheduleList,
+  scheduleRunList,
+  scheduleRunStates,
+} from './contract.ts';
+export {
   type CatchUp,
   type Counts,
   defineSchedule,
@@ -18,4 +30,4 @@ export { pauseSchedule, resumeSchedule } from './pause.ts';
 export { schedulerQueue } from './queue.ts';
 export { retainSchedules, scheduleRetention } from './retention.ts';
 export { runNow } from './run-now.ts';
-export { readOverdue, watchSchedules } from './watch.ts';
+export { readOverdue } from './watch.ts';
