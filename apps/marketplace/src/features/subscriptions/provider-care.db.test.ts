@@ -67,12 +67,13 @@ async function standing() {
 }
 
 describe('a provider', () => {
-  it('is stopped with all that buys, and comes back as far as its balance pays; its own pause stays its own', async () => {
+  it('is stopped with all that buys, and comes back as far as its balance pays; its own pauses stay, and those of the staff', async () => {
     await world.make.credit({ providerId: provider.id, amountCents: 1_000 });
     for (const [priceCents, status] of [
       [500, 'active'],
       [600, 'paused_user'],
       [700, 'paused_funds'],
+      [800, 'paused_admin'],
       [9_000, 'paused_funds'],
     ] as const)
       await world.make.subscription({ providerId: provider.id, levelId: (await level(priceCents)).id, status, vt: 7 });
@@ -81,7 +82,13 @@ describe('a provider', () => {
     expect(await standing()).toMatchObject({
       status: 'suspended',
       status_memo: memo,
-      subscriptions: ['paused_admin 500 7', 'paused_user 600 7', 'paused_admin 700 7', 'paused_admin 9000 7'],
+      subscriptions: [
+        'paused_admin 500 7',
+        'paused_user 600 7',
+        'paused_admin 700 7',
+        'paused_admin 800 7',
+        'paused_admin 9000 7',
+      ],
       told: ['provider.suspended', 'subscription.paused 1'],
       audited: [`provider.suspended ${memo}`],
       mails: ['provider_suspended'],
@@ -91,7 +98,13 @@ describe('a provider', () => {
     expect(await standing()).toMatchObject({
       status: 'active',
       status_memo: null,
-      subscriptions: ['active 500 5000', 'paused_user 600 7', 'active 700 5000', 'paused_funds 9000 7'],
+      subscriptions: [
+        'active 500 5000',
+        'paused_user 600 7',
+        'active 700 5000',
+        'paused_admin 800 7',
+        'paused_funds 9000 7',
+      ],
       told: ['provider.suspended', 'subscription.paused 1', 'provider.reinstated', 'subscription.resumed 2'],
       mails: ['provider_suspended', 'subscriptions_resumed'],
     });

@@ -124,7 +124,7 @@ async function suspend(tx: Tx, who: Sql, { memo, ref }: { memo: string; ref: str
   const to = { type: 'provider.suspended', status: 'suspended', memo } as const;
   const provider = await turn(tx, sql`${who} and status = 'active'`, to);
   if (!provider) return undefined;
-  const ids = await stopSubscriptionsOf(tx, { providerId: provider.id, ref });
+  const ids = await stopSubscriptionsOf(tx, provider.id);
   const stopped = { providerId: provider.id, ids, cause: 'provider_suspended', ref };
   if (ids.length > 0) await appendEvents(tx, [subscriptionEvent('subscription.paused', stopped)]);
   return { ...provider, count: ids.length };
