@@ -5,7 +5,7 @@ export { type LowBalance, lowBalanceEvent, lowBalanceMail, setLowBalance } from 
 export { type BillingDeps, measured } from './measure.ts';
 export { type Refund, refund, type RefundDeps, type RefundInput } from './refund.ts';
 export { moneyInvariants } from './invariants.ts';
-export { type ReconciliationCounts, type ReconciliationOptions, reconcileBalances } from './reconcile-balances.ts';
+export { reconcileBalances } from './reconcile-balances.ts';
 export { billingRoutes } from './routes.ts';
 export { watchMoney } from './stocks.ts';
 export { paymentWebhookRoute } from './webhook-route.ts';

@@ -18,7 +18,7 @@ export {
   ownWritingProvider,
 } from './providers.ts';
 export { subscriptionInvariants } from './invariants.ts';
-export { type ReactivationCounts, type ReactivationOptions, reactivateSubscriptions } from './reactivate.ts';
+export { reactivateSubscriptions } from './reactivate.ts';
 export {
   activateProvider,
   reinstateByStaff,
