@@ -1,9 +1,11 @@
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Database, type Job, type JobOutcome, sql } from '@fmhl/ops';
 import { type ExportHandlerDeps, openExportHandler } from '../features/reports/index.ts';
+import { requestExport } from '../features/reports/request-export.ts';
 import { openLocalStore } from '../file-store/index.ts';
+import { makeUser } from './auth.ts';
 
 /** A directory of files which is removed again, and what stands in it. */
 export async function makeFiles() {
@@ -53,4 +55,23 @@ export function readCsv(text: string): string[][] {
     row = [];
   }
   return rows;
+}
+
+/** Asks for an export of everything as a new member of the staff, writes it, and reads it. */
+export async function exportWhole(db: Database, type: 'leads' | 'assignments' | 'ledger'): Promise<Buffer> {
+  const { id: userId } = await makeUser(db);
+  const storage = await makeFiles();
+  try {
+    const actor = { id: userId, name: 'test', via: 'system' } as const;
+    const range = { from: '2000-01-01', to: new Date(Date.now() + 3_600_000).toISOString() };
+    const { id } = await db.transaction((tx) =>
+      requestExport(tx, { type, ...range, providerId: undefined, actor }, new Date()),
+    );
+    const silent = { info() {}, warn() {}, error() {} } as unknown as ExportHandlerDeps['log'];
+    await runExport(db, id, { files: storage.files, log: silent });
+    const [name = ''] = await storage.names();
+    return await readFile(join(storage.directory, name));
+  } finally {
+    await storage.remove();
+  }
 }

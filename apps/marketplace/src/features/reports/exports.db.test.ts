@@ -1,3 +1,6 @@
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
 import { type Database, findBreaches, type Queryable, sql } from '@fmhl/ops';
 import type { FastifyInstance } from 'fastify';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -389,6 +392,47 @@ describe('an export that is stuck', () => {
     expect(status).toBe('completed');
     expect((await storage.names()).filter((name) => name.startsWith(id))).toEqual([storage_key]);
     expect((await ask('provider', `/exports/${id}/download`)).status).toBe(200);
+  });
+});
+
+/** An attempt in a process of its own that is killed in the middle of the file. */
+async function killedAttempt(id: string, place: string): Promise<void> {
+  const child = fork(fileURLToPath(new URL('./export-attempt.fixture.ts', import.meta.url)), [world.url, id, place]);
+  const [message] = await once(child, 'message');
+  expect(message).toBe('stuck');
+  child.kill('SIGKILL');
+  await once(child, 'exit');
+}
+
+describe('an attempt that is killed in the middle', () => {
+  it('leaves nothing that can be read, and the next one writes the whole file alone', async () => {
+    for (let at = 0; at < 3; at += 1) await sell({ name: `Person ${at}` });
+    const id = await request('provider', 'inbox');
+    await killedAttempt(id, storage.directory);
+    expect((await storage.names()).filter((name) => name.startsWith(id))).toEqual([
+      expect.stringMatching(/\.csv\.part$/),
+    ]);
+    expect(await ask('provider', `/exports/${id}/download`)).toMatchObject({
+      status: 409,
+      body: { code: 'not_ready' },
+    });
+    expect(await run(id)).toEqual({ kind: 'done' });
+    const { storage_key } = present(await exportState(db, id));
+    expect((await storage.names()).filter((name) => name.startsWith(id))).toEqual([storage_key]);
+    expect(readCsv((await ask('provider', `/exports/${id}/download`)).body)).toHaveLength(4);
+  });
+
+  it('leaves an upload that nobody sees, which the next one ends', async () => {
+    for (let at = 0; at < 3; at += 1) await sell();
+    const s3 = new TestS3();
+    const endpoint = await s3.start();
+    const files = openS3Store({ endpoint, region: 'us-east-1', bucket: 'bucket', ...testS3Keys });
+    const id = await request('provider', 'inbox');
+    await killedAttempt(id, endpoint);
+    expect([s3.uploads.size, s3.objects.size]).toEqual([1, 0]);
+    await runExport(db, id, { files, log: world.log });
+    expect([s3.uploads.size, s3.objects.size]).toEqual([0, 1]);
+    await s3.stop();
   });
 });
 
