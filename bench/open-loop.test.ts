@@ -40,6 +40,8 @@ describe('an open loop', () => {
   });
 
   it('names the value below which a share lies', () => {
-    expect([quantileOf([5, 1, 3, 2, 4], 0.5), quantileOf([5, 1, 3, 2, 4], 0.95), quantileOf([], 0.5)]).toEqual([3, 5, 0]);
+    expect([quantileOf([5, 1, 3, 2, 4], 0.5), quantileOf([5, 1, 3, 2, 4], 0.95), quantileOf([], 0.5)]).toEqual([
+      3, 5, 0,
+    ]);
   });
 });

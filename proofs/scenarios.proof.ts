@@ -1,13 +1,15 @@
 /**
  * Each scenario of the demo: the fault shows where its runbook says, the remedy clears it, and nothing was lost or doubled.
  *
- * One product, started as people start it, goes through them one after another. `--quick` takes four of them, `--only NAME,…` those.
+ * One product, started as people start it, goes through them one after another. `--quick` takes four of them, `--only NAME,…` those; all of them are
+ * followed by the commands `fmhl demo` and `fmhl simulate`.
  */
 import { below, type Figure, type RunOptions } from '../bench/report.ts';
 import { exactly } from './harness/figures.ts';
+import { commandFigures } from './scenarios/commands.ts';
 import { openDemo } from './scenarios/demo.ts';
-import { playThrough } from './scenarios/play.ts';
 import { chosen } from './scenarios/choice.ts';
+import { playThrough } from './scenarios/play.ts';
 
 export const about = 'every scenario of the demo shows, is remedied, and leaves nothing lost or doubled';
 
@@ -26,6 +28,7 @@ export async function run({ quick, only, say }: RunOptions): Promise<Figure[]> {
         exactly(0, { what: `${scenario.name}: lost, doubled or broken`, value: faults.length, unit: 'faults' }),
       );
     }
+    if (!quick && only.length === 0) figures.push(...(await commandFigures(demo)));
     figures.push(exactly(0, { what: 'exit code of the product', value: await demo.stop(), unit: '' }));
     return figures;
   } finally {

@@ -22,6 +22,8 @@ export const proofs = [
   prove('mail-outage', '--quick'),
   prove('dead-letters', '--seeds', '2', '--quick'),
   prove('retention', '--quick'),
+  prove('schedules', '--quick'),
+  prove('scenarios', '--quick'),
 ];
 
 /** As `npm run prove` runs it: the reporter imports the file, from where it stands itself. */

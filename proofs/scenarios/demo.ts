@@ -11,6 +11,8 @@ import { countMails, type MailCount } from './mails.ts';
 export interface Demo {
   readonly ground: Ground;
   readonly mails: MailCount;
+  /** As it was started, and as commands beside it must be. */
+  readonly env: Readonly<Record<string, string>>;
   /** From its start until it was ready. */
   readonly readyMs: number;
   /** All it logged so far. */
@@ -62,6 +64,7 @@ export async function openDemo(): Promise<Demo> {
   return {
     ground,
     mails,
+    env,
     readyMs,
     get log() {
       return product.out;

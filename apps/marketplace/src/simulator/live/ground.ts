@@ -1,4 +1,5 @@
 import { connectRedis, type Database, openDatabase } from '@fmhl/ops';
+import type { Mail } from '../../embedded/index.ts';
 import type { Log } from '../../log.ts';
 import { type Caller, openCaller } from './caller.ts';
 import type { Control } from './control-client.ts';
@@ -41,6 +42,7 @@ export async function openGround(options: GroundOptions): Promise<Ground> {
   const people = openPeople({ db, url, log });
   const letters = openLetterBox();
   const stopLetters = await control.onMail(letters.take);
+  for (const mail of await readMailbox(url)) letters.take(mail);
   return {
     ...options,
     url,
@@ -58,4 +60,11 @@ export async function openGround(options: GroundOptions): Promise<Ground> {
       await db.close();
     },
   };
+}
+
+/** What came before anybody listened, oldest first: a scenario may be started by one command and remedied by another. */
+async function readMailbox(url: string): Promise<Mail[]> {
+  const response = await fetch(`${url}/mailbox.json`);
+  if (!response.ok) throw new Error(`the mailbox answered ${response.status}`);
+  return ((await response.json()) as Mail[]).toReversed();
 }

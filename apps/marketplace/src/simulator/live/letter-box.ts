@@ -26,6 +26,8 @@ export function openLetterBox(): LetterBox {
       if (token !== undefined) return token;
       const { promise, resolve, reject } = Promise.withResolvers<string>();
       const late = setTimeout(() => reject(new Error(`no mail with a link came within ${withinMs} ms`)), withinMs);
+      // Nobody who waits for a mail keeps a process from its end.
+      late.unref();
       const listeners = waiting.get(address) ?? new Set();
       waiting.set(address, listeners.add(resolve));
       return promise.finally(() => {

@@ -64,6 +64,8 @@ const dayMs = 86_400_000;
 const morningMs = 15 * 3_600_000;
 /** Longer than the waits of a mail that is refused twice. */
 const mailWithinMs = 120_000;
+/** For calls under way when the traffic stops. */
+const lastWordsMs = 2_000;
 
 /** People, staff and providers who use the running product by its API, as seeded numbers say. */
 export function openTraffic(options: TrafficOptions, deps: TrafficDeps): Traffic {
@@ -106,13 +108,14 @@ class LiveTraffic implements Traffic {
     if (this.#coming) return;
     this.#niches = await readNiches(this.#deps.stranger);
     if (this.#niches.length === 0) throw new Error('nobody can ask for anything: there is no active niche');
-    this.#coming = this.#come();
+    // Ended by the signal, and by nothing else.
+    this.#coming = this.#come().catch((error: unknown) => this.#note(error));
   }
 
   async stop() {
     this.#ending.abort();
     await this.#coming;
-    await Promise.all(this.#under);
+    await Promise.race([Promise.all(this.#under), wait(lastWordsMs, undefined, { ref: false })]);
   }
 
   /** Arrivals of a Poisson process whose rate follows the hours; each goes its way by itself. */
@@ -126,7 +129,6 @@ class LiveTraffic implements Traffic {
       const simulated = Math.min(from + (Date.now() - startedAt) * speed, span.to - 1);
       const meanMs = 60_000 / leadsAMinute / Math.max(0.05, arrivals.rateAt(simulated));
       await this.#pause(streamOf(seed, 'live.gap', n).exponential(meanMs));
-      if (this.#ending.signal.aborted) return;
       const journey = this.#journey(n).catch((error: unknown) => this.#note(error));
       this.#under.add(journey);
       void journey.then(() => this.#under.delete(journey));
@@ -146,12 +148,10 @@ class LiveTraffic implements Traffic {
     if (!isStored || lead.path.confirmAfterMs === undefined) return;
     const token = await this.#deps.letters.tokenFor(lead.body.email, mailWithinMs);
     await this.#pause(lead.path.confirmAfterMs);
-    if (this.#ending.signal.aborted) return;
     // Who asks twice gets two mails, and clicks on either.
     const { id } = (await this.#deps.stranger.post<{ id: string }>('/leads/confirm', { token })).body;
     this.counts.confirmed += 1;
     await this.#pause(lead.path.reviewAfterMs);
-    if (this.#ending.signal.aborted) return;
     if (await this.#review(id, lead)) await this.#buying.follow(id, n);
   }
 
@@ -185,9 +185,9 @@ class LiveTraffic implements Traffic {
     return true;
   }
 
-  /** So long in simulated time; ends at once, by an error that is nobody's fault, when the traffic stops. */
-  async #pause(ms: number): Promise<void> {
-    await wait(ms / this.#options.speed, undefined, { signal: this.#ending.signal }).catch(() => {});
+  /** So long in simulated time. Throws at once when the traffic stops, so that nobody goes any further. */
+  #pause(ms: number): Promise<void> {
+    return wait(ms / this.#options.speed, undefined, { signal: this.#ending.signal });
   }
 
   #note(error: unknown): void {

@@ -30,7 +30,7 @@ export const poison = defineScenario<{ keys: string[] }>({
   steps: [
     'See that they are one problem: `fmhl dlq groups queue:email_send`.',
     'Read one: `fmhl dlq inspect <id>`. The cause is `invalid`, the payload says `"v": 7`.',
-    'Try the mended payload without running it: `fmhl dlq retry <id> --patch \'[{"op":"replace","path":"/v","value":1}]\' --dry-run`.',
+    'Try the mended payload without running it: `fmhl dlq retry <id> --patch mend.json --dry-run`, with `[{"op":"replace","path":"/v","value":1}]` in the file.',
     'Run each again with the patch. The mails were sent before, so nobody gets a second one.',
   ],
   async inject(ground) {
