@@ -1,7 +1,7 @@
 import { openDatabase, openMigrator } from '@fmhl/ops';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { type Config, ConfigError, readProcessConfig } from '../config.ts';
-import type { SeededWorld, SeedProgress } from '../simulator/seed-world.ts';
+import type { SeededWorld } from '../simulator/seed-world.ts';
 import { requireMigrated } from './migrated.ts';
 
 type ProfileName = 'S' | 'M' | 'L';
@@ -67,11 +67,16 @@ async function withDatabase<T>({ databaseUrl, dataDir }: Config, work: (url: str
 
 async function fill(url: string, { profile, seed: from, days, json }: SeedFlags, config: Config): Promise<SeededWorld> {
   const { NotEmpty, seedWorld } = await import('../simulator/seed-world.ts');
+  const { openSeedProgress } = await import('../simulator/seed-progress.ts');
   const { openPasswords } = await import('../features/auth/index.ts');
   const { openTelemetry } = await import('../telemetry.ts');
   const { log } = openTelemetry({ ...config, logLevel: 'warn' }, { role: 'cli', logTo: process.stderr });
   const db = openDatabase({ url, poolSize: 2, applicationName: 'fmhl-seed' });
-  const options = { profile, seed: from, days, now: new Date(), ...(!json && { onProgress: teller() }) };
+  const onProgress = openSeedProgress(
+    (line) => console.error(`fmhl: ${line}`),
+    () => performance.now(),
+  );
+  const options = { profile, seed: from, days, now: new Date(), ...(!json && { onProgress }) };
   try {
     return await seedWorld(options, { db, log, authDeps: { passwords: openPasswords() } });
   } catch (error) {
@@ -83,18 +88,6 @@ async function fill(url: string, { profile, seed: from, days, json }: SeedFlags,
   } finally {
     await db.close();
   }
-}
-
-const tellEveryMs = 2_000;
-
-/** Tells how far it is now and then, so that a small market says nothing. */
-function teller(): (progress: SeedProgress) => void {
-  let toldAt = performance.now();
-  return ({ share, rows }) => {
-    if (performance.now() - toldAt < tellEveryMs) return;
-    toldAt = performance.now();
-    console.error(`fmhl: ${Math.floor(share * 100)} % of the leads, ${rows.toLocaleString('en-US')} rows`);
-  };
 }
 
 const shown = ['niche', 'provider', 'subscription', 'lead', 'assignment', 'ledger_entry', 'bad_lead_report', 'email'];
