@@ -220,7 +220,7 @@ describe('a write that another site makes a browser send', () => {
 });
 
 describe('what an answer tells a browser', () => {
-  it.each(['/', '/confirm', '/docs/', '/api/v1/auth/me', '/api/v1/nothing', '/nothing'])(
+  it.each(['/', '/confirm', '/erase', '/docs/', '/api/v1/auth/me', '/api/v1/nothing', '/nothing'])(
     '%s may be framed by nobody, and runs nothing of others',
     async (url) => {
       const { headers } = await server.inject(url);

@@ -99,6 +99,8 @@ describe('the link that erases', () => {
     expect((await app.inject({ method: 'POST', url: '/leads/confirm', payload: { token } })).statusCode).toBe(410);
     expect((await act(`leads/${id}/approve`, {})).json()).toMatchObject({ code: 'invalid_state' });
     expect(await get(`leads/${id}`)).toMatchObject({ name: null, email: null, erased_at: expect.any(String) });
+    const { items } = await get('leads?status=rejected&limit=1');
+    expect(items).toMatchObject([{ id, email_masked: null, erased_at: expect.any(String) }]);
     const { id: next } = (await submit({ email, phone: '+1 415 555 0177' })).json();
     expect(await get(`leads/${next}`)).toMatchObject({ duplicate_of: null });
   });

@@ -38,6 +38,7 @@ interface ItemRow {
   /** Postgres's own text, for the cursor. */
   created_text: string;
   confirmed_at: Date | null;
+  erased_at: Date | null;
   age_seconds: number;
   assigned_count: number;
   recipient_cap: number | null;
@@ -45,7 +46,7 @@ interface ItemRow {
 
 const itemColumns = sql`
   l.id, l.niche_id, n.slug as niche_slug, n.name as niche_name, l.status, l.email, l.source, l.campaign, l.is_test, l.duplicate_of,
-  l.risk_flags, l.created_at, l.created_at::text as created_text, l.confirmed_at,
+  l.risk_flags, l.created_at, l.created_at::text as created_text, l.confirmed_at, l.erased_at,
   extract(epoch from clock_timestamp() - l.created_at)::int as age_seconds, l.assigned_count, l.recipient_cap`;
 
 /** One page of leads: those that wait for something oldest first, others newest first. */
@@ -106,6 +107,7 @@ function viewItem({
     risk_flags: row.risk_flags,
     created_at: row.created_at.toISOString(),
     confirmed_at: iso(row.confirmed_at),
+    erased_at: iso(row.erased_at),
     age_seconds: row.age_seconds,
     assigned_count: row.assigned_count,
     recipient_cap: row.recipient_cap,
@@ -131,7 +133,6 @@ interface DetailRow extends ItemRow {
   unsold_tries: number;
   next_try_at: Date | null;
   sale_verdict: 'in_time' | 'late' | null;
-  erased_at: Date | null;
   bad_by: string | null;
   bad_at: Date | null;
   bad_memo: string | null;
@@ -143,7 +144,7 @@ export async function readLeadDetail(db: Queryable, leadId: string, readSales: R
   const { rows } = await db.query<DetailRow>(sql`
     select ${itemColumns}, l.name, l.phone_e164 as phone, l.area_codes, l.form, l.utm, host(l.ip) as ip, l.correlation_id,
            l.approved_by, l.approved_at, l.rejected_by, l.rejected_at, l.reject_reason, l.sale_no, l.start_ord, l.distributed_at,
-           l.unsold_tries, l.next_try_at, l.sale_verdict, l.erased_at, l.bad_by, l.bad_at, l.bad_memo, l.version
+           l.unsold_tries, l.next_try_at, l.sale_verdict, l.bad_by, l.bad_at, l.bad_memo, l.version
     from lead l join v_niche n on n.id = l.niche_id where l.id = ${leadId}`);
   const row = rows[0];
   if (!row) throw refuse('not_found');
@@ -175,7 +176,6 @@ function viewDetail(row: DetailRow) {
     rejected_at: iso(row.rejected_at),
     distributed_at: iso(row.distributed_at),
     next_try_at: iso(row.next_try_at),
-    erased_at: iso(row.erased_at),
     bad_by: row.bad_by,
     bad_at: iso(row.bad_at),
     bad_memo: row.bad_memo,
