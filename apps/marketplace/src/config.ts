@@ -2,7 +2,8 @@ import { readFileSync } from 'node:fs';
 import { isIPv6 } from 'node:net';
 import type { z } from 'zod';
 import { isLocalHost } from './local-host.ts';
-import { type Setting, type SettingName, type Settings, settings } from './settings.ts';
+import type { Setting } from './setting-forms.ts';
+import { type SettingName, type Settings, settings } from './settings.ts';
 
 type ValueOf<S> = S extends { schema: z.ZodType<infer Value> } ? Value : never;
 type Worked<S> = S extends { default: string } ? ValueOf<S> : ValueOf<S> | undefined;

@@ -1,6 +1,20 @@
 import { isIPv4, isIPv6 } from 'node:net';
 import { z } from 'zod';
 
+/** One setting: the raw text comes from its flag, else its variable, else `default`. */
+export interface Setting {
+  env: string;
+  flag?: string;
+  /** Parses the text; its message says what was expected. */
+  schema: z.ZodType<unknown, string>;
+  default?: string;
+  /** Said in the reference in place of a default that is worked out. */
+  defaultMeaning?: string;
+  /** Its value is never shown. */
+  secret?: true;
+  describe: string;
+}
+
 /* Forms of settings: each parses its text, and says what was expected. */
 
 export function wholeNumber(least: number, most: number) {

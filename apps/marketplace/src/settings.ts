@@ -1,4 +1,5 @@
-import type { z } from 'zod';
+import { z } from 'zod';
+import { requestLimitSettings } from './request-limit-settings.ts';
 import {
   address,
   choice,
@@ -8,24 +9,11 @@ import {
   networks,
   port,
   redisAddress,
+  type Setting,
   share,
   text,
   wholeNumber,
 } from './setting-forms.ts';
-
-/** One setting: the raw text comes from its flag, else its variable, else `default`. */
-export interface Setting {
-  env: string;
-  flag?: string;
-  /** Parses the text; its message says what was expected. */
-  schema: z.ZodType<unknown, string>;
-  default?: string;
-  /** Said in the reference in place of a default that is worked out. */
-  defaultMeaning?: string;
-  /** Its value is never shown. */
-  secret?: true;
-  describe: string;
-}
 
 /** Every setting of the application: what `readConfig` reads and the configuration reference shows, in its order. */
 export const settings = {
@@ -308,48 +296,7 @@ export const settings = {
     describe:
       'Deposits are credited at once, or when the gateway reports them; must be given when NODE_ENV is production.',
   },
-  requestsGlobal: {
-    env: 'RATE_LIMIT_GLOBAL',
-    schema: wholeNumber(0, 1_000_000),
-    default: '5000',
-    describe: 'Requests a second that the whole installation answers; beyond them 429. 0 for no limit.',
-  },
-  requestsPerAddress: {
-    env: 'RATE_LIMIT_ADDRESS',
-    schema: wholeNumber(0, 1_000_000),
-    default: '1200',
-    describe: 'Requests a minute from one IPv4 address, or one /64 of IPv6. 0 for no limit.',
-  },
-  requestsPerAccount: {
-    env: 'RATE_LIMIT_ACCOUNT',
-    schema: wholeNumber(0, 1_000_000),
-    default: '1200',
-    describe: 'Requests a minute by one account, through all its sessions and tokens. 0 for no limit.',
-  },
-  leadsPerAddress: {
-    env: 'RATE_LIMIT_LEADS_ADDRESS',
-    schema: wholeNumber(0, 1_000_000),
-    default: '120',
-    describe: 'Submissions of leads a minute from one address. 0 for no limit.',
-  },
-  leadsPerEmail: {
-    env: 'RATE_LIMIT_LEADS_EMAIL',
-    schema: wholeNumber(0, 1_000_000),
-    default: '20',
-    describe: 'Submissions of leads an hour for one e-mail address. 0 for no limit.',
-  },
-  registrationsPerAddress: {
-    env: 'RATE_LIMIT_REGISTER_ADDRESS',
-    schema: wholeNumber(0, 1_000_000),
-    default: '10',
-    describe: 'Registrations a minute from one address. 0 for no limit.',
-  },
-  registrationsPerEmail: {
-    env: 'RATE_LIMIT_REGISTER_EMAIL',
-    schema: wholeNumber(0, 1_000_000),
-    default: '5',
-    describe: 'Registrations an hour for one e-mail address. 0 for no limit.',
-  },
+  ...requestLimitSettings,
   shutdownDrainMs: {
     env: 'SHUTDOWN_DRAIN_MS',
     schema: milliseconds(0),
