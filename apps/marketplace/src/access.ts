@@ -19,10 +19,10 @@ export function actorOf(request: FastifyRequest): Actor {
 /** What the marketplace asks for beside the plane's own permissions, and what its holder may do. */
 export const marketplacePermissions = {
   'portal.use': 'Use the provider portal: own subscriptions, inbox, balance.',
-  'lead.read': 'See leads with the personal data of their people, their sales, and the catalogue.',
-  'lead.review': 'Approve and reject leads, and start their sale anew.',
+  'lead.read': 'See leads with the personal data of their people, their sales, sources and mails, and the catalogue.',
+  'lead.review': 'Approve, reject and erase leads, start their sale anew, block sources, and send mails anew.',
   'provider.read': 'See providers and their subscriptions.',
-  'provider.write': 'Add providers and subscribe them.',
+  'provider.write': 'Add providers, subscribe them, suspend, reinstate and close them.',
   'catalogue.write': 'Add and change niches and levels.',
   'money.read': 'See balances, their ledgers, and reports of bad leads with what buyers wrote.',
   'money.write': 'Change balances by hand, decide about bad leads and refund, and set prices.',
