@@ -196,10 +196,15 @@ describe('the product under least privilege', () => {
     const admin = await signInAs(world.db);
     const { rows } = await world.db.query<{ lead: string; provider: string; email: string; to: string }>(sql`
       select l.id as lead, p.id as provider, m.id as email, m.to_address as to
-      from lead l, provider p, email m
-      where l.status = 'distributed' and p.status = 'active' and m.status = 'sent' and m.related_type is distinct from 'lead' limit 1`);
+      from lead l, provider p join v_user u on u.id = p.user_id, email m
+      where u.email = ${demo?.email} and l.status = 'distributed' and p.status = 'active' and m.status = 'sent' and m.related_type is distinct from 'lead' limit 1`);
     const { lead, provider, email, to } = present(rows[0]);
     await world.db.query(sql`insert into email_suppression (address, reason) values (lower(${to}), 'mailbox_refused')`);
+    const signIn = { email: demo?.email, password: demo?.password };
+    const signedIn = await server.inject({ method: 'POST', url: '/api/v1/auth/login', payload: signIn });
+    const headers = { authorization: `Bearer ${signedIn.json().token}` };
+    const asProvider = async () => (await server.inject({ url: '/api/v1/provider/me', headers })).statusCode;
+    expect(await asProvider()).toBe(200);
     const memo = 'a test of rights';
     const acts: [string, object][] = [
       ['sources/rubbish/block', {}],
