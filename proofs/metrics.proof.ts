@@ -26,6 +26,7 @@ import { auditTrail } from './metrics/audit-trail.ts';
 import { badLeads } from './metrics/bad-leads.ts';
 import { driftedBalances, forgottenSleeper, lateGateway } from './metrics/money.ts';
 import { crowd, killedWorker, leaver, redisLosses, redisStill } from './metrics/outages.ts';
+import { unsoundBalance } from './metrics/soundness.ts';
 import { openSystem, type System } from './metrics/system.ts';
 
 export const about = 'each metric of the catalogue moves when its cause happens, by the right number';
@@ -75,6 +76,7 @@ async function runFlows(system: System, say: RunOptions['say']): Promise<void> {
     lateGateway,
     driftedBalances,
     forgottenSleeper,
+    unsoundBalance,
     undoneSales,
     lockedSale,
     crowd,

@@ -1,81 +1,22 @@
-import { type Database, type Queryable, type Sql, sql } from '../../packages/ops/src/postgres/index.ts';
+import { findBreaches, type Invariant, jobInvariants, letterInvariants } from '../../packages/ops/src/doctor/index.ts';
+import { type Database, type Queryable, sql } from '../../packages/ops/src/postgres/index.ts';
 import type { Redis } from './ground.ts';
 import { prefix, queues } from './jobs.ts';
 
-/** Ids of what breaks an invariant; none are expected. */
-type Rows = Sql;
-
-/** Those that Postgres alone can answer. They hold at every moment, also in the middle of a fault. */
-export const lasting: Readonly<Record<string, Rows>> = {
-  J2: sql`
-    select coalesce(r.run_key, o.run_key) as id
-    from (select * from ops.job_run where state = 'enqueued') r full join ops.job_outbox o using (run_key)
-    where r.run_key is null or o.run_key is null`,
-  J3: sql`
-    select run_key as id from ops.job_run
-    where run_key::text ~ ':' or run_key::text ~ '^[0-9]+$' or coalesce(root_key, '') = ''`,
-  J4: sql`
+/** Of this host: each piece of work that is done had its effect once. */
+const effects: Pick<Invariant, 'name' | 'sql'> = {
+  name: 'J4 effects',
+  sql: `
     select coalesce(e.root, d.root_key) as id
     from (select root, count(*) as times from effect group by root) e
     full join (select root_key, count(*) as times from ops.job_run where state = 'done' group by root_key) d on d.root_key = e.root
     where e.times is distinct from 1 or d.times is distinct from 1`,
-  J6: sql`
-    select run_key as id from ops.job_run where state = 'enqueued' and not started - finished between 0 and 3`,
-  D1: sql`
-    select r.run_key as id from ops.job_run r
-    left join ops.dead_letter_queue l on l.source = 'queue' and l.queue_name = r.queue and l.root_key = r.root_key
-    where r.died_at is not null and r.dlq_id is null
-    group by r.run_key having count(l.id) <> 1
-    union all
-    select r.run_key from ops.job_run r left join ops.dead_letter_queue l on l.id = r.dlq_id
-    where r.died_at is not null and r.dlq_id is not null and l.id is null
-    union all
-    select l.id::text from ops.dead_letter_queue l
-    left join ops.job_run r on r.run_key = l.run_key and r.state = 'dead'
-    where l.cause not in ('orphaned', 'unreadable') and r.run_key is null`,
-  D3: sql`
-    select l.id::text as id from ops.dead_letter_queue l
-    where l.state = 'retrying' and not exists (
-      select from ops.job_run r where r.run_key = 'dlq-' || l.id || '-r' || l.generation and r.state = 'enqueued')`,
-  D4: sql`
-    select l.id::text as id from ops.dead_letter_queue l
-    left join (
-      select dlq_id, count(*) as runs, count(*) filter (where state = 'done') as done
-      from ops.job_run where dlq_id is not null group by 1) r on r.dlq_id = l.id
-    where l.generation <> coalesce(r.runs, 0) or r.done > 1`,
-  D5: sql`
-    select l.id::text as id from ops.dead_letter_queue l
-    left join ops.job_run r on r.dlq_id = l.id and r.generation = l.generation
-    where coalesce(l.resolution ->> 'how' = 'retried', false) <> coalesce(r.state = 'done', false)`,
-  D6: sql`
-    select l.id::text as id from ops.dead_letter_queue l
-    left join (
-      select target_id, count(*) as acts from ops.audit_log
-      where target_type = 'dead_letter'
-        and action in ('dlq.job_retried', 'dlq.entry_resolved', 'dlq.entry_discarded', 'dlq.entry_restored')
-      group by 1) a on a.target_id = l.id::text
-    left join (select dlq_id, count(*) as verdicts from ops.job_run where state <> 'enqueued' group by 1) r on r.dlq_id = l.id
-    where l.version <> 1 + coalesce(a.acts, 0) + coalesce(r.verdicts, 0)`,
-  D8: sql`
-    select i.redrive_id || ' ' || i.ord as id from ops.redrive_item i
-    left join (
-      select target_id, details ->> 'redrive_id' as redrive_id, count(*) as acts from ops.audit_log
-      where details ? 'redrive_id' group by 1, 2) a on a.target_id = i.letter_id::text and a.redrive_id = i.redrive_id::text
-    left join ops.job_run r on r.dlq_id = i.letter_id and r.generation = i.generation and r.state = 'done'
-    where coalesce(a.acts, 0) <> (i.outcome in ('enqueued', 'succeeded', 'failed'))::int
-       or (i.outcome = 'succeeded' and r.run_key is null)
-    union all
-    select r.id::text from ops.redrive r
-    left join (select redrive_id, count(*) as items from ops.redrive_item group by 1) i on i.redrive_id = r.id
-    where r.included <> coalesce(i.items, 0)
-    union all
-    select i.letter_id::text from ops.redrive_item i join ops.redrive r on r.id = i.redrive_id
-    where i.outcome in ('planned', 'enqueued') and r.state in ('waiting', 'canary', 'running', 'paused', 'stopped', 'aborting')
-    group by i.letter_id having count(*) > 1`,
-  D9: sql`
-    select letter_id::text as id from ops.dead_letter_payload p
-    where sha256 <> encode(sha256(coalesce(convert_to(body, 'UTF8'), bytes)), 'hex')`,
-  'failed = captured = closed + open': sql`
+};
+
+/** The product's own proof asks Redis too; here Postgres alone is believed, and the letters are counted one by one. */
+const counted: Pick<Invariant, 'name' | 'sql'> = {
+  name: 'failed = captured = closed + open',
+  sql: `
     with counted as (
       select queue_name as queue, sum(captured) as captured, sum(open) as open, sum(resolved) as resolved, sum(discarded) as discarded
       from (select queue_name, captured, open, resolved, discarded from ops.dead_letter_stock
@@ -84,18 +25,21 @@ export const lasting: Readonly<Record<string, Rows>> = {
     letters as (
       select queue_name as queue, count(*) as letters, count(*) filter (where not resolved) as open
       from ops.dead_letter_queue where not synthetic group by 1)
-    select queue || ' ' || coalesce(failed, 0) || ' failed, ' || coalesce(captured, 0) || ' captured, ' || coalesce(letters, 0) || ' letters' as id
+    select queue, failed, captured, letters
     from failed full join counted using (queue) full join letters using (queue)
     where failed is distinct from captured or captured is distinct from letters or counted.open is distinct from letters.open
       or captured is distinct from resolved + discarded + counted.open`,
 };
 
+/** Those that Postgres alone can answer: the product's own, and two of this host. They hold at every moment, also in the middle of a fault. */
+export const lasting = [...jobInvariants, ...letterInvariants, effects, counted];
+
 /** Each in a snapshot of its own. */
 export async function brokenNow(db: Queryable): Promise<string[]> {
   const broken: string[] = [];
-  for (const [name, statement] of Object.entries(lasting)) {
-    const { rows } = await db.query<{ id: string }>(statement);
-    broken.push(...rows.map(({ id }) => `${name} ${id}`));
+  for (const invariant of lasting) {
+    const { rows } = await findBreaches(db, invariant);
+    broken.push(...rows.map((row) => `${invariant.name} ${JSON.stringify(row)}`));
   }
   return broken;
 }

@@ -60,7 +60,11 @@ const breaks: Record<string, Plant> = {
   J1: { redis: misplaceOne },
   J2: { sql: `delete from ops.job_outbox where ${one('ops.job_outbox', 'true')}` },
   J3: { sql: `update ${runs} set root_key = '' where ${one(runs, 'true')}` },
-  J4: { sql: "insert into effect values ('m-0-0', 'nobody', 'nobody')" },
+  J4: {
+    sql: `update ${runs} set root_key = (select min(root_key) from ${runs} where state = 'done')
+          where run_key = (select max(run_key) from ${runs} where state = 'done')`,
+  },
+  'J4 effects': { sql: "insert into effect values ('m-0-0', 'nobody', 'nobody')" },
   J5: { redis: forgeOne },
   J6: {
     sql: `alter table ${runs} drop constraint job_run_check;
@@ -96,7 +100,7 @@ export async function unseenPlants(evidence: Evidence, ground: Ground): Promise<
     const { faults } = await checkPlanted(evidence, name, plant, ground);
     if (!faults.broken_invariant.some((line) => line.startsWith(`${name} `))) unseen.push(name);
   }
-  return [...unseen, ...Object.keys(lasting).filter((name) => !(name in breaks))];
+  return [...unseen, ...lasting.map(({ name }) => name).filter((name) => !(name in breaks))];
 }
 
 /** Faults that are planted. */

@@ -2,7 +2,7 @@
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { probes } from '../../apps/marketplace/src/features/distribution/invariants.ts';
+import { invariants } from '../../apps/marketplace/src/invariants.ts';
 import { findBreaches } from '../../packages/ops/src/doctor/index.ts';
 import { type Database, openDatabase, type Sql, sql } from '../../packages/ops/src/postgres/index.ts';
 import { readJournal } from './journal.ts';
@@ -172,7 +172,7 @@ async function wronglyUnsold({ db, intentions }: Facts): Promise<string[]> {
 
 async function brokenInvariants({ db }: Facts): Promise<string[]> {
   const broken: string[] = [];
-  for (const probe of probes) {
+  for (const probe of invariants) {
     const { rows } = await findBreaches(db, probe);
     broken.push(...rows.map((row) => `${probe.name} ${JSON.stringify(row)}`));
   }

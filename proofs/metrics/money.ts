@@ -14,7 +14,7 @@ export const webhookSecret = 'what the gateway of the proof signs with';
 /** A collector keeps what it read for 5 s. */
 const collectedWithinMs = 10_000;
 
-const runNow = ({ people }: System, schedule: string) =>
+export const runNow = ({ people }: System, schedule: string) =>
   people.staff.post(`/admin/schedules/${schedule}/run`, { reason: 'a run of the proof' }, randomUUID());
 
 /** Balances that somebody moved past their ledger: one by dollars, more than twenty by cents. */

@@ -40,6 +40,18 @@ describe('the operations commands of fmhl', () => {
     expect(rows).toEqual([{ actor_name: 'night watch', via: 'cli-local', reason: 'the provider is down' }]);
   }, 60_000);
 
+  it('ask what must always be true, of the marketplace and of the plane', async () => {
+    const servers = { DATABASE_URL: world.url, REDIS_URL: inject('redisUrl') };
+    const asked = await fmhl(['invariants', 'I5', 'M1', 'D1', '--full'], servers);
+    expect(asked).toEqual({
+      code: 0,
+      out: expect.stringMatching(
+        /^name .*\nI5 +ok .*\nM1 +ok .*\nD1 +ok .*\n\nOK: 3 of 3 invariants hold, of everything\n$/,
+      ),
+      err: '',
+    });
+  }, 60_000);
+
   it('say what to give where there is nothing to work on, and make nothing', async () => {
     const nowhere = join(tmpdir(), 'fmhl-nowhere');
     expect(await fmhl(['dlq', 'list'], { DATA_DIR: nowhere })).toEqual({

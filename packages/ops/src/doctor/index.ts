@@ -1,8 +1,7 @@
 export { type DoctorPart, type DoctorReport, doctorReport, type ProbeResult } from './contract.ts';
-export { type Doctor, type DoctorDeps, type InvariantCounts, type LookRequest, openDoctor } from './doctor.ts';
+export { type Doctor, type InvariantCounts, openDoctor } from './doctor.ts';
 export {
   type BreachRow,
-  type Check,
   findBreaches,
   type Found,
   type Invariant,

@@ -129,8 +129,8 @@ async function lookAtWorkers({ db }: PartDeps): Promise<PartFinding> {
   const { alive = 0, open = false } = rows[0] ?? {};
   if (alive > 0) return fine(`${alive} alive`);
   return open
-    ? bad('none is alive, and jobs wait', 'start one: fmhl run worker')
-    : note('none is alive', 'start one: fmhl run worker');
+    ? bad('none is alive, and jobs wait', 'start one: npm start, or fmhl run worker')
+    : note('none is alive', 'start one: npm start, or fmhl run worker');
 }
 
 const slowHandOverS = 60;
