@@ -1,11 +1,13 @@
 /** How long the history of a made-up market takes to be written, and whether it breaks an invariant. */
 import { readConfig } from '../apps/marketplace/src/config.ts';
 import { openPasswords } from '../apps/marketplace/src/features/auth/index.ts';
+import { invariants } from '../apps/marketplace/src/invariants.ts';
 import { seedWorld } from '../apps/marketplace/src/simulator/seed-world.ts';
 import type { ProfileName } from '../apps/marketplace/src/simulator/shape.ts';
 import { openTelemetry } from '../apps/marketplace/src/telemetry.ts';
 import { type Database, openDatabase } from '../packages/ops/src/postgres/index.ts';
-import { copyDatabase, countBroken } from './distribution-market.ts';
+import { findBreaches } from '../packages/ops/src/doctor/index.ts';
+import { copyDatabase } from './distribution-market.ts';
 import { below, type Figure, type RunOptions } from './report.ts';
 
 const targetSeconds = 180;
@@ -58,4 +60,11 @@ async function measureProfile(db: Database, profile: ProfileName, say: RunOption
 function depsOf(db: Database) {
   const { log } = openTelemetry(readConfig({}), { role: 'cli', logTo: { write: () => {} } });
   return { db, log, authDeps: { passwords: openPasswords() } };
+}
+
+/** Of all invariants of the marketplace. */
+async function countBroken(db: Database): Promise<number> {
+  let broken = 0;
+  for (const invariant of invariants) broken += (await findBreaches(db, invariant)).count;
+  return broken;
 }
