@@ -7,7 +7,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { requestExport } from '../apps/marketplace/src/features/reports/request-export.ts';
+import { requestExport } from '../apps/marketplace/src/features/reports/index.ts';
 import { migrationSets } from '../apps/marketplace/src/migrations.ts';
 import { makeUser } from '../apps/marketplace/src/testing/auth.ts';
 import { type Database, openDatabase, openMigrator, sql } from '../packages/ops/src/postgres/index.ts';

@@ -2,8 +2,8 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Database, type Job, type JobOutcome, sql } from '@fmhl/ops';
-import { type ExportHandlerDeps, openExportHandler } from '../features/reports/index.ts';
-import { requestExport } from '../features/reports/request-export.ts';
+import { type ExportHandlerDeps, openExportHandler, requestExport } from '../features/reports/index.ts';
+
 import { openLocalStore } from '../file-store/index.ts';
 import { makeUser } from './auth.ts';
 

@@ -43,7 +43,7 @@ export function isSigned(request: SignedRequest, secret: string, now: Date = new
 function sign(canonical: string, { at, credential, secret }: { at: string; credential: string; secret: string }) {
   const [, ...scope] = credential.split('/');
   const key = scope.reduce<Buffer | string>((key, part) => hmac(key, part), `AWS4${secret}`);
-  return hmac(key as Buffer, ['AWS4-HMAC-SHA256', at, scope.join('/'), sha256(canonical)].join('\n')).toString('hex');
+  return hmac(key, ['AWS4-HMAC-SHA256', at, scope.join('/'), sha256(canonical)].join('\n')).toString('hex');
 }
 
 /** In the order of names, without the signature; a name without a value has an empty one. */

@@ -1,4 +1,4 @@
-import { type Database, type Sql } from '@fmhl/ops';
+import type { Database, Sql } from '@fmhl/ops';
 import type { z } from 'zod';
 import { refuse } from '../../errors.ts';
 import { badLeads, providers, sources } from './quality-queries.ts';

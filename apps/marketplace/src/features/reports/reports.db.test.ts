@@ -223,7 +223,7 @@ describe('revenue', () => {
     ['source', ['(none)', 'search'], 'created'],
   ])('by %s is %j', async (by, labels, clock) => {
     const groups = await rows(`revenue?by=${by}&clock=${clock}`);
-    expect(groups.map(({ label }) => label).toSorted()).toEqual(labels);
+    expect(groups.map(({ label }) => String(label)).toSorted()).toEqual(labels);
     expect(groups.reduce((sum, { gross_cents }) => sum + Number(gross_cents), 0)).toBe(4000);
   });
 
@@ -262,7 +262,7 @@ it('starvation finds who was passed over although leads matched, and nobody else
 
 it('providers are shown by what they make of their leads', async () => {
   const [first, second] = await rows('providers');
-  expect([first, second].map((row) => row?.company).toSorted()).toEqual(['Ada Roofs', 'Bob Roofs']);
+  expect([first, second].map((row) => String(row?.company)).toSorted()).toEqual(['Ada Roofs', 'Bob Roofs']);
   const ada = [first, second].find((row) => row?.company === 'Ada Roofs');
   expect(ada).toMatchObject({
     assignments: 2,
