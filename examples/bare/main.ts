@@ -1,7 +1,7 @@
 /** A shop whose orders are shipped by a queue: everything a host writes to have the operations plane. */
 import { randomUUID } from 'node:crypto';
 import { type Authorize, type JobHandler, openDatabase, openOps, probes, runUntilSignal, sql, web } from '@fmhl/ops';
-import { defineQueue, done, enqueue, type PayloadOf, PermanentError } from '@fmhl/ops';
+import { defineQueue, defineSchedule, done, enqueue, type PayloadOf, PermanentError, schedulerQueue } from '@fmhl/ops';
 import fastify, { type FastifyInstance } from 'fastify';
 import { z } from 'zod';
 
@@ -24,7 +24,14 @@ const authorize: Authorize = ({ headers }) => {
 };
 
 const db = openDatabase({ url: settings.DATABASE_URL });
-const ops = openOps({ db, redisUrl: settings.REDIS_URL, queues: [orders], authorize });
+const cleanup = defineSchedule({
+  name: 'dlq-cleanup',
+  cron: '0 0 * * 0',
+  auditAction: 'dlq.retention_ran',
+  run: ({ signal }) => ops.retainDeadLetters(signal),
+});
+const queues = [orders, schedulerQueue];
+const ops = openOps({ db, redisUrl: settings.REDIS_URL, queues, schedules: [cleanup], authorize });
 await ops.migrate();
 await db.query(sql`create table if not exists orders (id uuid primary key, item text, shipped_at timestamptz)`);
 await db.query(sql`create table if not exists boxes (item text primary key)`);
