@@ -1,4 +1,5 @@
-import { type Database, idempotencyKey, once, Refusal, type Tx } from '@fmhl/ops';
+import { setTimeout as wait } from 'node:timers/promises';
+import { type Answer, type Database, databaseFailure, idempotencyKey, once, Refusal, type Tx } from '@fmhl/ops';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { actorOf } from './access.ts';
 
@@ -10,36 +11,74 @@ export interface EachResult {
   readonly code?: string;
 }
 
+/** The same with what was done; absent for a refusal. */
+export type StepResult<Done> = EachResult & { readonly done?: Done };
+
+export interface Steps<Begun extends { readonly ids: readonly string[] }, Done> {
+  /** What there is to do, found out once: a repeat goes on with that, whatever has changed since. Refuses the request as a whole. */
+  readonly begin: (tx: Tx) => Promise<Begun>;
+  /** Acts on one. It must refuse before it writes: its refusals are answers, and are kept. */
+  readonly act: (tx: Tx, id: string) => Promise<Done>;
+}
+
 /**
- * Acts on each id in a transaction of its own, under one `Idempotency-Key`: what was done is done once, and a repeat goes on where the
- * first request broke off and answers the same. `act` must refuse before it writes: its refusals are answers, and are kept.
+ * Acts on many, each in a transaction of its own, under one `Idempotency-Key`: what was done is done once, and a repeat goes on where the
+ * first request broke off and answers the same. A step is tried again in place after a lock conflict, and after a COMMIT whose end nobody
+ * heard, which its key tells. What was found to do and what each step did are kept as JSON.
  */
+export async function stepsOnce<Begun extends { readonly ids: readonly string[] }, Done>(
+  db: Database,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  { begin, act }: Steps<Begun, Done>,
+): Promise<{ begun: Begun; results: StepResult<Done>[] }> {
+  const route = `${request.method} ${request.routeOptions.url}`;
+  const scope = { actor: actorOf(request).id, route, key: idempotencyKey(request), request: request.body ?? null };
+  // Holds the key to this body: another one under it is refused before anything is done.
+  const first = await inPlace(() => once(db, scope, async (tx) => ({ status: 200, body: await begin(tx) })));
+  let { replayed } = first;
+  const results: StepResult<Done>[] = [];
+  for (const id of new Set(first.body.ids)) {
+    const step = { ...scope, route: `${route} ${id}` };
+    const answer = await inPlace(() => once(db, step, (tx) => resultOf(id, act(tx, id))));
+    results.push(answer.body);
+    replayed &&= answer.replayed;
+  }
+  if (replayed) reply.header('idempotency-replayed', 'true');
+  return { begun: first.body, results };
+}
+
+/** {@link stepsOnce} for the ids that the request names, without what was done. */
 export async function eachOnce(
   db: Database,
   request: FastifyRequest,
   reply: FastifyReply,
   { ids, act }: { ids: readonly string[]; act: (tx: Tx, id: string) => Promise<unknown> },
 ): Promise<{ results: EachResult[] }> {
-  const route = `${request.method} ${request.routeOptions.url}`;
-  const scope = { actor: actorOf(request).id, route, key: idempotencyKey(request), request: request.body ?? null };
-  // Holds the key to this body: another one under it is refused before anything is done.
-  let { replayed } = await once(db, scope, async () => ({ status: 200, body: null }));
-  const results: EachResult[] = [];
-  for (const id of new Set(ids)) {
-    const answer = await once(db, { ...scope, route: `${route} ${id}` }, (tx) => resultOf(id, act(tx, id)));
-    results.push(answer.body);
-    replayed &&= answer.replayed;
-  }
-  if (replayed) reply.header('idempotency-replayed', 'true');
-  return { results };
+  const { results } = await stepsOnce(db, request, reply, { begin: async () => ({ ids }), act });
+  return { results: results.map(({ done: _done, ...result }) => result) };
 }
 
-async function resultOf(id: string, acting: Promise<unknown>): Promise<{ status: number; body: EachResult }> {
+async function resultOf<Done>(id: string, acting: Promise<Done>): Promise<Answer<StepResult<Done>>> {
   try {
-    await acting;
-    return { status: 200, body: { id, ok: true } };
+    return { status: 200, body: { id, ok: true, done: await acting } };
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
     return { status: 200, body: { id, ok: false, code: error.code } };
+  }
+}
+
+/** Tries of one step. */
+const most = 3;
+
+async function inPlace<T>(step: () => Promise<T>): Promise<T> {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await step();
+    } catch (error) {
+      const failure = databaseFailure(error);
+      if (tries >= most || (failure !== 'conflict' && failure !== 'ambiguous')) throw error;
+      await wait(10 + Math.random() * 40 * tries);
+    }
   }
 }

@@ -54,9 +54,8 @@ export {
   web,
   type WebOptions,
   write,
-  writeInSteps,
 } from './http/index.ts';
-export { type Answer, canonical, once, onceInSteps, type OnceScope } from './idempotency/index.ts';
+export { type Answer, canonical, once, type OnceScope } from './idempotency/index.ts';
 export { type Lease, type LeaseOptions, openLease } from './leases/index.ts';
 export * from './logging/index.ts';
 export {

@@ -9,8 +9,8 @@ export interface CuttableDatabase {
   readonly db: Database;
   /** For other ways over the same wire. */
   readonly url: string;
-  /** Cuts the connection of the next COMMIT; without `at`, takes that back. */
-  cutNext(at?: Cut): void;
+  /** Cuts the connection of the next COMMIT, or of a later one; without `at`, takes that back. */
+  cutNext(at?: Cut, options?: { readonly skip: number }): void;
   /** Cuts that were made. */
   readonly cuts: number;
   close(): Promise<void>;
@@ -19,7 +19,7 @@ export interface CuttableDatabase {
 /** Opens a second way to the database of `url`, which loses the connection of a COMMIT when it is told to. */
 export async function openCuttableDatabase(url: string, poolSize = 10): Promise<CuttableDatabase> {
   const target = targetOf(url);
-  const wire = { next: undefined as Cut | undefined, cuts: 0, sockets: new Set<Socket>() };
+  const wire: Wire = { next: undefined, skip: 0, cuts: 0, sockets: new Set<Socket>() };
   const server = createServer((client) => forward(client, connect(target), wire));
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
@@ -28,8 +28,9 @@ export async function openCuttableDatabase(url: string, poolSize = 10): Promise<
   return {
     db,
     url: through,
-    cutNext: (at) => {
+    cutNext: (at, { skip } = { skip: 0 }) => {
       wire.next = at;
+      wire.skip = skip;
     },
     get cuts() {
       return wire.cuts;
@@ -42,11 +43,15 @@ export async function openCuttableDatabase(url: string, poolSize = 10): Promise<
   };
 }
 
-function forward(
-  client: Socket,
-  server: Socket,
-  wire: { next: Cut | undefined; cuts: number; readonly sockets: Set<Socket> },
-): void {
+interface Wire {
+  next: Cut | undefined;
+  /** COMMITs to let pass before the cut. */
+  skip: number;
+  cuts: number;
+  readonly sockets: Set<Socket>;
+}
+
+function forward(client: Socket, server: Socket, wire: Wire): void {
   let isLost = false;
   for (const socket of [client, server]) {
     wire.sockets.add(socket);
@@ -58,7 +63,7 @@ function forward(
       });
   }
   client.on('data', (bytes) => {
-    const cut = isCommit(bytes) ? wire.next : undefined;
+    const cut = isCommit(bytes) && wire.next !== undefined && wire.skip-- <= 0 ? wire.next : undefined;
     if (cut !== undefined) {
       wire.next = undefined;
       wire.cuts += 1;

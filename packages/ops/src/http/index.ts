@@ -15,4 +15,4 @@ export {
 export { answerError } from './problem.ts';
 export { serverErrors } from './server-errors.ts';
 export { web, type WebOptions } from './web.ts';
-export { idempotencyKey, idempotencyKeyForm, write, writeInSteps } from './write.ts';
+export { idempotencyKey, idempotencyKeyForm, write } from './write.ts';

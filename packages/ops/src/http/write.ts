@@ -1,5 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { type Answer, once, onceInSteps, type OnceScope } from '../idempotency/index.ts';
+import { type Answer, once } from '../idempotency/index.ts';
 import type { Database, TransactionOptions, Tx } from '../postgres/index.ts';
 import { refuse } from '../refusals/index.ts';
 
@@ -22,32 +22,14 @@ export async function write<Body>(
   work: (tx: Tx) => Promise<Answer<Body>>,
   options: TransactionOptions = {},
 ): Promise<Body> {
-  return send(reply, await once(db, scopeOf(request), work, options));
-}
-
-/**
- * As {@link write}, for an operation on many things that commits in steps of its own, each of which changes nothing when it is repeated
- * (see `onceInSteps`).
- */
-export async function writeInSteps<Body>(
-  db: Database,
-  request: FastifyRequest,
-  reply: FastifyReply,
-  work: () => Promise<Answer<Body>>,
-): Promise<Body> {
-  return send(reply, await onceInSteps(db, scopeOf(request), work));
-}
-
-function scopeOf(request: FastifyRequest): OnceScope {
-  return {
+  const key = idempotencyKey(request);
+  const scope = {
     actor: request.authorization?.actor.id ?? 'anonymous',
     route: `${request.method} ${request.url.split('?', 1)[0]}`,
-    key: idempotencyKey(request),
+    key,
     request: request.body ?? null,
   };
-}
-
-function send<Body>(reply: FastifyReply, answer: Answer<Body> & { replayed: boolean }): Body {
+  const answer = await once(db, scope, work, options);
   if (answer.replayed) reply.header('idempotency-replayed', 'true');
   reply.code(answer.status);
   return answer.body;

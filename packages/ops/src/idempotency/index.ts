@@ -1,1 +1,1 @@
-export { type Answer, canonical, once, onceInSteps, type OnceScope } from './once.ts';
+export { type Answer, canonical, once, type OnceScope } from './once.ts';

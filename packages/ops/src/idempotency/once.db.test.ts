@@ -3,7 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'v
 import { sql, type Tx } from '../postgres/index.ts';
 import { refuse } from '../refusals/index.ts';
 import { openTestPlane, type TestPlane } from '../testing/index.ts';
-import { once, onceInSteps } from './once.ts';
+import { once } from './once.ts';
 
 let plane: TestPlane;
 let key: string;
@@ -67,51 +67,5 @@ describe('work under an idempotency key', () => {
     await once(plane.db, { ...scope(), key: undefined }, act);
     await once(plane.db, { ...scope(), key: undefined }, act);
     expect(await acts()).toBe(2);
-  });
-});
-
-describe('work in steps under an idempotency key', () => {
-  /** Two steps, each its own commit; the second fails where it is told to. */
-  const steps =
-    (fails = false) =>
-    async () => {
-      await plane.db.transaction(act);
-      if (fails) throw refuse('not_found');
-      return plane.db.transaction(act);
-    };
-
-  it('is done once; a repeat gets the same answer and does nothing', async () => {
-    const first = await onceInSteps(plane.db, scope(), steps());
-    const second = await onceInSteps(plane.db, scope(), steps());
-    expect(first).toMatchObject({ status: 201, replayed: false });
-    expect(second).toEqual({ ...first, replayed: true });
-    expect(await acts()).toBe(2);
-  });
-
-  it('keeps the steps that were done before a failure, and goes on when it is asked again', async () => {
-    await expect(onceInSteps(plane.db, scope(), steps(true))).rejects.toMatchObject({ code: 'not_found' });
-    expect(await acts()).toBe(1);
-    expect((await onceInSteps(plane.db, scope(), steps())).replayed).toBe(false);
-    expect(await acts()).toBe(3);
-  });
-
-  it('gives racers the answer that was stored first, and holds nothing while it runs', async () => {
-    const racers = Array.from({ length: 20 }, () => onceInSteps(plane.db, scope(), steps()));
-    const answers = await Promise.all(racers);
-    expect(new Set(answers.map(({ body }) => body.id)).size).toBe(1);
-    expect(answers.filter(({ replayed }) => !replayed)).toHaveLength(1);
-  });
-
-  it('is refused for another body before it does anything', async () => {
-    await onceInSteps(plane.db, scope(), steps());
-    const other = onceInSteps(plane.db, scope({ amount: 6 }), steps());
-    await expect(other).rejects.toMatchObject({ code: 'idempotency_key_reused' });
-    expect(await acts()).toBe(2);
-  });
-
-  it('runs each time without a key', async () => {
-    await onceInSteps(plane.db, { ...scope(), key: undefined }, steps());
-    await onceInSteps(plane.db, { ...scope(), key: undefined }, steps());
-    expect(await acts()).toBe(4);
   });
 });

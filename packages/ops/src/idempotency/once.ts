@@ -1,13 +1,6 @@
 import { createHash } from 'node:crypto';
 import { currentContext } from '../logging/index.ts';
-import {
-  type Database,
-  databaseFailure,
-  type Queryable,
-  sql,
-  type TransactionOptions,
-  type Tx,
-} from '../postgres/index.ts';
+import { type Database, databaseFailure, sql, type TransactionOptions, type Tx } from '../postgres/index.ts';
 import { refuse } from '../refusals/index.ts';
 
 /** What a write answers: stored under its key, and given again to whoever repeats it. */
@@ -43,7 +36,7 @@ export async function once<Body>(
 ): Promise<Answer<Body> & { replayed: boolean }> {
   const { key } = scope;
   if (key === undefined) return { ...(await db.transaction(work, options)), replayed: false };
-  const sha = shaOf(scope);
+  const sha = createHash('sha256').update(canonical(scope.request)).digest('hex');
   try {
     return await db.transaction(async (tx) => {
       const earlier = await claim(tx, { ...scope, key }, sha, options?.lockTimeoutMs ?? 0);
@@ -59,26 +52,6 @@ export async function once<Body>(
     throw error;
   }
 }
-
-/**
- * As {@link once}, for work that commits in steps of its own, each of which changes nothing when it is repeated. Nothing is held while it
- * runs, and its answer is stored when all of it is done: a repeat gets that, and a repeat after a failure does what is left. Of equal
- * requests at once each runs, and all get the answer that was stored first.
- * Throws refusal `idempotency_key_reused` (another body), or what `work` threw.
- */
-export async function onceInSteps<Body>(
-  db: Database,
-  scope: OnceScope,
-  work: () => Promise<Answer<Body>>,
-): Promise<Answer<Body> & { replayed: boolean }> {
-  const { key } = scope;
-  const earlier = key === undefined ? undefined : await readAnswer(db, { ...scope, key });
-  if (earlier) return { ...replay<Body>(earlier, shaOf(scope)), replayed: true };
-  const answer = await work();
-  return once(db, scope, async () => answer);
-}
-
-const shaOf = ({ request }: OnceScope) => createHash('sha256').update(canonical(request)).digest('hex');
 
 interface StoredAnswer {
   status: number;
@@ -105,11 +78,8 @@ async function claim(
       throw databaseFailure(error) === 'conflict' ? new ClaimWaited() : error;
     });
   await tx.query(sql`select set_config('lock_timeout', ${String(lockTimeoutMs)}, true)`);
-  return mine.rowCount === 1 ? undefined : readAnswer(tx, scope);
-}
-
-async function readAnswer(db: Queryable, scope: OnceScope & { key: string }): Promise<StoredAnswer | undefined> {
-  const { rows } = await db.query<StoredAnswer>(sql`
+  if (mine.rowCount === 1) return undefined;
+  const { rows } = await tx.query<StoredAnswer>(sql`
     select status, body, request_sha256 from ops.idempotency_key
     where actor = ${scope.actor} and route = ${scope.route} and key = ${scope.key}`);
   return rows[0];

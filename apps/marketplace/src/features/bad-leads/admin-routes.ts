@@ -1,7 +1,8 @@
-import { type Database, type Tx, write, writeInSteps } from '@fmhl/ops';
+import { type Database, type Tx, write } from '@fmhl/ops';
 import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { actorOf, staff } from '../../access.ts';
+import { stepsOnce } from '../../each-once.ts';
 import { idParams } from '../../id-params.ts';
 import { pageOf } from '../../paging.ts';
 import type { RefundDeps } from '../billing/index.ts';
@@ -16,9 +17,8 @@ import {
   refundResponse,
 } from './contract.ts';
 import { approveReport, type Decided, type Decision, refundAssignment, rejectReport } from './decide.ts';
-import { eachInTurn } from './own-transaction.ts';
 import { listBadLeads } from './reading.ts';
-import { viewRefund } from './views.ts';
+import { viewRefund, viewStep } from './views.ts';
 
 export interface AdminBadLeadDeps extends RefundDeps {
   readonly db: Database;
@@ -86,14 +86,19 @@ function bulkRoute(app: FastifyInstance, deps: AdminBadLeadDeps): void {
       body: bulkRequest,
       response: { 200: bulkResponse },
     },
-    handler: (request, reply) =>
-      writeInSteps(deps.db, request, reply, async () => {
-        const { action, ids, memo } = request.body;
-        const decide: (tx: Tx, decision: Decision, deps: RefundDeps) => Promise<Decided> = decides[action];
-        const actor = actorOf(request);
-        const results = await eachInTurn(deps.db, ids, (tx, id) => decide(tx, { assignmentId: id, memo, actor }, deps));
-        return { status: 200, body: { results } };
-      }),
+    handler: async (request, reply) => {
+      const { action, ids, memo } = request.body;
+      const decide: (tx: Tx, decision: Decision, deps: RefundDeps) => Promise<Decided> = decides[action];
+      const actor = actorOf(request);
+      const { results } = await stepsOnce(deps.db, request, reply, {
+        begin: async () => ({ ids }),
+        act: async (tx, assignmentId) => {
+          const { changed } = await decide(tx, { assignmentId, memo, actor }, deps);
+          return { changed };
+        },
+      });
+      return { results: results.map(viewStep) };
+    },
   });
 }
 

@@ -1,10 +1,11 @@
-import { writeInSteps } from '@fmhl/ops';
 import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { actorOf, staff } from '../../access.ts';
+import { stepsOnce } from '../../each-once.ts';
 import type { AdminBadLeadDeps } from './admin-routes.ts';
 import { type MarkBadRequest, markBadRequest, markBadResponse } from './contract.ts';
-import { markLeadsBad, planMarkBad, type Selection } from './mark-bad.ts';
+import { chooseBad, markLeadBad, planMarkBad, type Selection, sumOf } from './mark-bad.ts';
+import { viewStep } from './views.ts';
 
 /** Marks leads bad for all their buyers, after a look at what that refunds. */
 export function markBadRoute(app: FastifyInstance, deps: AdminBadLeadDeps): void {
@@ -25,11 +26,13 @@ export function markBadRoute(app: FastifyInstance, deps: AdminBadLeadDeps): void
         const { plan, hasMore } = await planMarkBad(deps.db, selection);
         return { ...plan, dry_run: true, has_more: hasMore, results: [] };
       }
-      return writeInSteps(deps.db, request, reply, async () => {
-        const input = { selection, memo, expected, actor: actorOf(request) };
-        const { done, hasMore, results } = await markLeadsBad(deps.db, input, deps);
-        return { status: 200, body: { ...done, dry_run: false, has_more: hasMore, results: [...results] } };
+      const actor = actorOf(request);
+      const { begun, results } = await stepsOnce(deps.db, request, reply, {
+        begin: (tx) => chooseBad(tx, { selection, expected }),
+        act: (tx, leadId) => markLeadBad(tx, { leadId, memo, actor }, deps),
       });
+      const done = sumOf(results.flatMap((one) => one.done ?? []));
+      return { ...done, dry_run: false, has_more: begun.hasMore, results: results.map(viewStep) };
     },
   });
 }

@@ -1,12 +1,11 @@
-import { type Actor, appendEvents, audit, type Database, type Queryable, type Sql, sql, type Tx } from '@fmhl/ops';
+import { type Actor, appendEvents, audit, type Queryable, type Sql, sql, type Tx } from '@fmhl/ops';
 import { refuse } from '../../errors.ts';
 import type { RefundDeps } from '../billing/index.ts';
 import { queueMails } from '../email/index.ts';
 import { type BadLead, endAsBad, leadEvent, underLead } from '../leads/index.ts';
-import { type BadLeadPlan, type BulkResult, markedAtOnce } from './contract.ts';
+import { type BadLeadPlan, markedAtOnce } from './contract.ts';
 import { refundResolved } from './decide.ts';
 import { refundedMail } from './facts.ts';
-import { eachInTurn } from './own-transaction.ts';
 import { approveUnasked } from './queries.ts';
 
 /** Which leads: those of these ids, or all of a source, oldest first. Only sold ones count. */
@@ -41,57 +40,47 @@ function condition(selection: Selection): Sql {
   return 'ids' in selection ? sql`l.id = any(${selection.ids}::uuid[])` : sql`l.source = ${selection.source}`;
 }
 
-export interface MarkBad {
-  readonly selection: Selection;
-  readonly memo: string;
-  readonly actor: Actor;
-  /** What the actor has seen. */
-  readonly expected: BadLeadPlan;
-}
-
-export interface MarkedBad {
-  /** What came of it: other acts may have been between the plan and its execution. */
-  readonly done: BadLeadPlan;
-  readonly hasMore: boolean;
-  readonly results: readonly BulkResult[];
-}
-
 /**
- * Marks leads bad and refunds what they were sold for, one transaction a lead, each whole: what is left after a failure can be asked
- * for again. Refuses `plan_drifted`, before anything changes, when the plan is no longer the one seen.
+ * The leads to mark, when the plan is still the one that was seen. Refuses `plan_drifted`. What is between plan and execution is not
+ * refused: each lead is marked as it is by then.
  */
-export async function markLeadsBad(db: Database, input: MarkBad, deps: RefundDeps): Promise<MarkedBad> {
-  const { plan, leadIds, hasMore } = await planMarkBad(db, input.selection);
+export async function chooseBad(
+  tx: Tx,
+  { selection, expected }: { selection: Selection; expected: BadLeadPlan },
+): Promise<{ ids: readonly string[]; hasMore: boolean }> {
+  const { plan, leadIds, hasMore } = await planMarkBad(tx, selection);
   const names = Object.keys(plan) as (keyof BadLeadPlan)[];
-  if (names.some((name) => plan[name] !== input.expected[name])) throw refuse('plan_drifted', { present: plan });
-  const providers = new Set<string>();
-  const done = { leads: 0, assignments: 0, refund_cents: 0 };
-  const results = await eachInTurn(db, leadIds, async (tx, leadId) => {
-    const marked = await markLeadBad(tx, { ...input, leadId }, deps);
-    tx.afterCommit(() => {
-      done.leads += Number(marked.changed);
-      done.assignments += marked.providerIds.length;
-      done.refund_cents += marked.refundCents;
-      for (const id of marked.providerIds) providers.add(id);
-    });
-    return marked;
-  });
-  return { done: { ...done, providers: providers.size }, hasMore, results };
+  if (names.some((name) => plan[name] !== expected[name])) throw refuse('plan_drifted', { present: plan });
+  return { ids: leadIds, hasMore };
 }
 
-interface Marked {
+/** What came of one lead. A type, and no interface, as it is kept as JSON. */
+export type Marked = {
   readonly changed: boolean;
   readonly refundCents: number;
   /** Who got money back, once for each assignment. */
   readonly providerIds: readonly string[];
+};
+
+/** What came of many. */
+export function sumOf(marked: readonly Marked[]): BadLeadPlan {
+  const providerIds = marked.flatMap((one) => one.providerIds);
+  return {
+    leads: marked.filter((one) => one.changed).length,
+    assignments: providerIds.length,
+    providers: new Set(providerIds).size,
+    refund_cents: marked.reduce((sum, one) => sum + one.refundCents, 0),
+  };
+}
+
+interface MarkBad {
+  readonly leadId: string;
+  readonly memo: string;
+  readonly actor: Actor;
 }
 
 /** Marks one lead bad and refunds every assignment of it that is not refunded yet. A lead that is not sold stays as it is. */
-export async function markLeadBad(
-  tx: Tx,
-  { leadId, memo, actor }: Pick<MarkBad, 'memo' | 'actor'> & { leadId: string },
-  deps: RefundDeps,
-): Promise<Marked> {
+export async function markLeadBad(tx: Tx, { leadId, memo, actor }: MarkBad, deps: RefundDeps): Promise<Marked> {
   const lead = await endAsBad(tx, { leadId, memo, actor });
   if (!lead) return { changed: false, refundCents: 0, providerIds: [] };
   return underLead(lead.correlation_id, async () => {

@@ -1,5 +1,6 @@
+import type { StepResult } from '../../each-once.ts';
 import type { Refund } from '../billing/index.ts';
-import type { OwnReport, RefundView } from './contract.ts';
+import type { BulkResult, OwnReport, RefundView } from './contract.ts';
 import type { ReportRow } from './queries.ts';
 
 export function viewReport({ reported_at, resolved_at, ...row }: ReportRow): OwnReport {
@@ -17,4 +18,8 @@ export function viewReport({ reported_at, resolved_at, ...row }: ReportRow): Own
 
 export function viewRefund({ entry_id, amount_cents, balance_cents }: Refund): RefundView {
   return { entry_id, amount_cents, balance_cents };
+}
+
+export function viewStep({ done, ...result }: StepResult<{ readonly changed: boolean }>): BulkResult {
+  return { ...result, changed: done?.changed ?? false };
 }
