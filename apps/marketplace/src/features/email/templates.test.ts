@@ -32,6 +32,14 @@ describe('the templates', () => {
     }
   });
 
+  it('say of a report that was turned down that the charge stands, and name no amount', () => {
+    const variables = { ...samples.bad_lead_decided, outcome: 'rejected', amount_cents: 0, balance_after_cents: null };
+    const { subject, text } = renderMail('bad_lead_decided', variables, context);
+    expect(subject).toBe('Your report of a bad lead');
+    expect(text).toContain('the charge stands');
+    expect(text).not.toContain('$');
+  });
+
   it('put the mail someone waits for before all others', () => {
     const urgent = Object.entries(templates).flatMap(([name, template]) => ('urgent' in template ? [name] : []));
     expect(urgent).toEqual(['lead_confirm', 'verify_email', 'reset_password']);
