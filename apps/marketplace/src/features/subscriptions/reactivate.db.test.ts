@@ -143,7 +143,7 @@ describe('the plans of reactivation', () => {
       await tx.query(sql`set local session_replication_role = replica`);
       await tx.query(sql`
         insert into subscription (provider_id, level_id, status)
-        select gen_random_uuid(), ${levelId}, 'active' from generate_series(1, 20000)`);
+        select gen_random_uuid(), ${levelId}, 'active' from generate_series(1, 8000)`);
     });
     await db.query(sql`vacuum (analyze) subscription`);
     const { providerId } = await asleep();

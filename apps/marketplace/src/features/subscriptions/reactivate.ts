@@ -26,6 +26,8 @@ export type ReactivationCounts = {
   readonly providers: number;
 };
 
+/** Providers whose facts and mails are one statement: to prepare all of a batch at once would hold up the process's other work. */
+const toldAtOnce = 250;
 /** Ids a log line names, in rows of as many as it keeps of one list. */
 const namedAtMost = 100;
 const namedARow = 20;
@@ -62,12 +64,15 @@ export async function reactivateSubscriptions(options: ReactivationOptions): Pro
 
 async function wake(tx: Tx, providerIds: readonly string[], { runId }: ReactivationOptions): Promise<Turned[]> {
   const turned = await reactivate(tx, providerIds, runId);
-  await announce(tx, turned, {
+  const telling = {
     type: 'subscription.resumed',
     template: 'subscriptions_resumed',
     cause: 'reactivation',
     ref: runId,
-  });
+  } as const;
+  for (let from = 0; from < turned.length; from += toldAtOnce) {
+    await announce(tx, turned.slice(from, from + toldAtOnce), telling);
+  }
   return turned;
 }
 

@@ -1,13 +1,6 @@
 import { prepared, type Queryable, type Sql, sql } from '@fmhl/ops';
 import type { Turned } from './queries.ts';
 
-/** Subscriptions `s` that slept for funds only and need not: everything about them is active, and the balance pays the level's price. */
-const fundable = sql`
-  join level l on l.id = s.level_id and l.status = 'active'
-  join niche n on n.id = l.niche_id and n.status = 'active'
-  join provider p on p.id = s.provider_id and p.status = 'active'
-  join v_account a on a.provider_id = s.provider_id and a.balance_cents >= l.price_cents`;
-
 /** One look over all who sleep. Nearly none of them can pay: whose provider may buy is asked last, of the few who can. */
 export const fundableStatement: Sql = sql`
   select count(*)::int as checked,
@@ -32,22 +25,35 @@ export async function findFundable(db: Queryable): Promise<{ checked: number; pr
  * Resumes what these providers can pay, in the order of ids; what somebody else is changing at this moment is left to them. It reads the
  * balances without locking them, for two thousand locked accounts would stop every sale to them: should a sale spend the money meanwhile,
  * the next walk that meets the subscription pauses it again.
+ * Rows are looked up by their keys: joined as a set, each batch would read the whole table, twice.
  */
 export function reactivateStatement(providerIds: readonly string[], ref: string): Sql {
   return sql`
-    with funded as materialized (
-      select s.id, l.vclock from subscription s ${fundable}
-      where s.provider_id = any(${providerIds}::uuid[]) and s.status = 'paused_funds'
-      order by s.id for no key update of s skip locked),
+    with sleeper as materialized (
+      select k.id as provider_id, s.id, s.level_id
+      from unnest(${providerIds}::uuid[]) as k(id)
+      cross join lateral (
+        select id, level_id from subscription where provider_id = k.id and status = 'paused_funds' offset 0) s),
+    payable as materialized (
+      select s.id
+      from sleeper s
+      join provider p on p.id = s.provider_id and p.status = 'active'
+      join v_account a on a.provider_id = s.provider_id
+      join level l on l.id = s.level_id and l.status = 'active' and l.price_cents <= a.balance_cents
+      join niche n on n.id = l.niche_id and n.status = 'active'),
+    locked as materialized (
+      select id from subscription
+      where id = any(array(select id from payable)) and status = 'paused_funds'
+      order by id for no key update skip locked),
     resumed as (
       update subscription s
-      set status = 'active', status_ref = ${ref}, vt = greatest(s.vt, f.vclock), version = s.version + 1,
+      set status = 'active', status_ref = ${ref}, vt = greatest(s.vt, l.vclock), version = s.version + 1,
           updated_at = clock_timestamp()
-      from funded f where s.id = f.id and s.status = 'paused_funds'
-      returning s.id, s.provider_id)
-    select r.provider_id, array_agg(r.id order by r.id) as ids, c.email
-    from resumed r join v_provider_contact c using (provider_id)
-    group by r.provider_id, c.email order by r.provider_id`;
+      from level l
+      where s.id = any(array(select id from locked)) and s.status = 'paused_funds' and l.id = s.level_id
+      returning s.id, s.provider_id),
+    turned as (select provider_id, array_agg(id order by id) as ids from resumed group by provider_id)
+    select t.provider_id, t.ids, c.email from turned t join v_provider_contact c using (provider_id) order by t.provider_id`;
 }
 
 export async function reactivate(tx: Queryable, providerIds: readonly string[], ref: string): Promise<Turned[]> {
