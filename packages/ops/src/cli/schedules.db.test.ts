@@ -34,7 +34,7 @@ describe('fmhl schedule', () => {
     expect(code).toBe(0);
     expect(out.split('\n').every((line) => line.length <= 80)).toBe(true);
     expect(out).toMatch(/^schedule +runs +last +ago +next +missed +late\n/);
-    expect(out).toMatch(/\ntidy +cron 0 0 1 1 \* UTC +– +– +\d+ d +0 +0\n/);
+    expect(out).toMatch(/\ntidy +cron 0 0 1 1 \* +– +– +\d+ d +0 +0\n/);
     expect(out).toMatch(/\noff .* off +0 +0\n/);
     expect((await cli.run('schedule list -q')).out).toBe('tidy\noff\n');
     const [first = ''] = (await cli.run('schedule list --json')).out.split('\n');

@@ -39,8 +39,9 @@ function scheduleColumns(now: Date): Column<Schedule>[] {
     style: (schedule) => (of(schedule) > 0 ? 'yellow' : undefined),
   });
   return [
-    { title: 'schedule', of: ({ name }) => name, least: 12 },
-    { title: 'runs', of: ({ words }) => words, least: 14, leave: 1 },
+    { title: 'schedule', of: ({ name }) => name },
+    // Without a zone it is UTC, as everywhere.
+    { title: 'runs', of: ({ words }) => words.replace(/ UTC$/, ''), least: 14, leave: 1 },
     {
       title: 'last',
       of: ({ last_run }) => last_run?.state ?? '–',
