@@ -49,6 +49,36 @@ describe('an adjustment', () => {
     expect(rows).toEqual([{ reason: 'goodwill for the outage' }, { reason: 'correction of the goodwill' }]);
   });
 
+  it('pauses what the rest does not pay, resumes what a credit pays, and tells of both; the pause of its owner stays', async () => {
+    const provider = await makeProvider(db);
+    await makeCredit(db, { providerId: provider.id, amountCents: 5_000 }, world);
+    const ids: string[] = [];
+    for (const [priceCents, status] of [
+      [4_000, 'active'],
+      [1_000, 'active'],
+      [900, 'paused_user'],
+    ] as const) {
+      const { id: levelId } = await world.make.level({ nicheId: (await world.make.niche()).id, priceCents });
+      ids.push((await world.make.subscription({ providerId: provider.id, levelId, status })).id);
+    }
+    const statuses = async () => {
+      const { rows } = await db.query<{ status: string }>(
+        sql`select status from subscription where id = any(${ids}::uuid[]) order by array_position(${ids}::uuid[], id)`,
+      );
+      return rows.map((row) => row.status);
+    };
+    const taken = await adjustment(provider.id, { amount_cents: -3_000, memo: 'a cheque that bounced' });
+    expect(taken.json()).toMatchObject({ balance_cents: 2_000, paused: 1, resumed: 0 });
+    expect(await statuses()).toEqual(['paused_funds', 'active', 'paused_user']);
+    const given = await adjustment(provider.id, { amount_cents: 2_000, memo: 'the cheque has come' });
+    expect(given.json()).toMatchObject({ balance_cents: 4_000, paused: 0, resumed: 1 });
+    expect(await statuses()).toEqual(['active', 'active', 'paused_user']);
+    const { rows } = await db.query(
+      sql`select template from email where related_id = ${provider.id} order by created_at`,
+    );
+    expect(rows.map((row) => row.template)).toEqual(['subscriptions_paused', 'subscriptions_resumed']);
+  });
+
   it('never takes more than there is', async () => {
     const provider = await makeProvider(db);
     await makeCredit(db, { providerId: provider.id, amountCents: 100 }, world);
