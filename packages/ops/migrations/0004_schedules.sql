@@ -61,7 +61,7 @@ create index schedule_run_list on ops.schedule_run (schedule, fire_at, id);
 create index schedule_run_open on ops.schedule_run (schedule, fire_at) where state in ('expected', 'started');
 create index schedule_run_age on ops.schedule_run (fire_at);
 
--- Who held which lease under which term: terms only grow, and each has one holder.
+-- Who held which lease under which term: terms only grow, and each has one holder. A term that comes again is not written, so that it shows.
 create table ops.lease_term (
   name        text not null,
   term        bigint not null,
@@ -72,7 +72,7 @@ create table ops.lease_term (
 
 create function ops.record_lease_term() returns trigger language plpgsql as $$
 begin
-  insert into ops.lease_term (name, term, holder) values (new.name, new.term, new.holder);
+  insert into ops.lease_term (name, term, holder) values (new.name, new.term, new.holder) on conflict do nothing;
   return null;
 end $$;
 create trigger lease_first_term after insert on ops.lease

@@ -49,7 +49,8 @@ export const scheduleInvariants: readonly ScheduleInvariant[] = [
   {
     name: 'S3',
     title: 'Terms of a lease only grow, and each has one holder',
-    enforcedBy: 'a lease is taken only when it is over, with the next term; a trigger writes each term once',
+    enforcedBy:
+      'a lease is taken only when it is over, with the next term; a trigger keeps the first holder of each term',
     next: 'look who writes to ops.lease',
     sql: `
       select l.name, l.term, l.holder from ops.lease l
