@@ -49,7 +49,7 @@ export type BadLeadQuery = z.infer<typeof badLeadQuery>;
 export const reporterFlag = z.enum(['reports_often', 'mostly_rejected', 'peers_disagree']);
 export type ReporterFlag = z.infer<typeof reporterFlag>;
 
-/** How a provider reports: of what they bought in the last 30 days. Rates are 0–1, null where there is nothing to divide. */
+/** What a provider bought and reported in the last 30 days. Rates are shares, null where there is nothing to divide. */
 export const reportHistory = z.object({
   assignments: z.int(),
   reported: z.int(),

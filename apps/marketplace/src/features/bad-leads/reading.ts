@@ -71,8 +71,11 @@ function conditions({ status, source, provider, after }: PageFilter): Sql {
     ${after ? sql`and ${position} ${beyond} (${after[0]}::timestamptz, ${after[1]}::uuid)` : sql``}`;
 }
 
-/** How providers reported what they bought in the 30 days before `now`. Who bought nothing has no row. */
-export async function readReportCounts(
+/**
+ * What providers bought and reported in the 30 days before `now`. Who bought nothing has no row. All that was bought is counted in the
+ * index; only what was reported is looked at, with the other buyers of its lead.
+ */
+async function readReportCounts(
   db: Queryable,
   { providerIds, now }: { providerIds: readonly string[]; now: Date },
 ): Promise<Map<string, ReportCounts>> {
@@ -81,19 +84,26 @@ export async function readReportCounts(
     prepared(
       'report_counts',
       sql`
-        select a.provider_id, count(*)::int as assignments, count(r.reported_at)::int as reported,
-               count(*) filter (where r.reported_at is not null and r.status <> 'pending')::int as decided,
-               count(*) filter (where r.reported_at is not null and r.status = 'approved' and r.via <> 'goodwill')::int as approved,
-               coalesce(sum(peers.buyers), 0)::int as peers, coalesce(sum(peers.reported), 0)::int as peers_reported
-        from v_assignment a
-        left join bad_lead_report r on r.assignment_id = a.id
-        left join lateral (
-          select count(*) as buyers, count(o.reported_at) as reported
-          from v_assignment b left join bad_lead_report o on o.assignment_id = b.id
-          where b.lead_id = a.lead_id and b.id <> a.id) peers on r.reported_at is not null
-        where a.provider_id = any(${[...new Set(providerIds)]}::uuid[])
-          and a.assigned_at > ${now}::timestamptz - interval '30 days'
-        group by a.provider_id`,
+        with asked as (
+          select provider_id, ${now}::timestamptz - interval '30 days' as since
+          from unnest(${[...new Set(providerIds)]}::uuid[]) as t(provider_id))
+        select asked.provider_id, bought.assignments, made.reported, made.decided, made.approved, made.peers, made.peers_reported
+        from asked
+        cross join lateral (
+          select count(*)::int as assignments from v_assignment a
+          where a.provider_id = asked.provider_id and a.assigned_at > asked.since) bought
+        cross join lateral (
+          select count(*)::int as reported, count(*) filter (where r.status <> 'pending')::int as decided,
+                 count(*) filter (where r.status = 'approved' and r.via <> 'goodwill')::int as approved,
+                 coalesce(sum(peers.buyers), 0)::int as peers, coalesce(sum(peers.reported), 0)::int as peers_reported
+          from bad_lead_report r
+          join v_assignment a on a.id = r.assignment_id
+          cross join lateral (
+            select count(*) as buyers, count(o.reported_at) as reported
+            from v_assignment b left join bad_lead_report o on o.assignment_id = b.id
+            where b.lead_id = a.lead_id and b.id <> a.id) peers
+          where r.provider_id = asked.provider_id and r.created_at > asked.since and r.reported_at is not null) made
+        where bought.assignments > 0`,
     ),
   );
   return new Map(rows.map(({ provider_id, ...counts }) => [provider_id, counts]));
