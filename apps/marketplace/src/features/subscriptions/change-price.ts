@@ -101,7 +101,7 @@ export async function changePrice(
   ]);
   await mail(tx, paused, 'subscriptions_paused', ref);
   await mail(tx, resumed, 'subscriptions_resumed', ref);
-  tx.afterCommit(() => log.warn('level_price_changed', told));
+  tx.afterCommit(() => log.info('level_price_changed', told));
   return { paused: paused.length, resumed: resumed.length };
 }
 

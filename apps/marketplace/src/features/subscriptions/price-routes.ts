@@ -10,12 +10,13 @@ import { changePriceRequest, pricePreview, pricePreviewRequest, priceChanged } f
 export interface PriceRouteDeps {
   db: Database;
   log: Log;
+  now: () => Date;
 }
 
 const tags = ['catalogue'];
 
 /** The price of a level: what an edit would do, and the edit. */
-export function priceRoutes(app: FastifyInstance, { db, log }: PriceRouteDeps): void {
+export function priceRoutes(app: FastifyInstance, { db, log, now }: PriceRouteDeps): void {
   const routes = app.withTypeProvider<ZodTypeProvider>();
   routes.route({
     method: 'POST',
@@ -29,7 +30,7 @@ export function priceRoutes(app: FastifyInstance, { db, log }: PriceRouteDeps): 
       response: { 200: pricePreview },
     },
     handler: async ({ params, body }) =>
-      viewPreview(await previewPrice(db, { levelId: params.id, priceCents: body.price_cents, now: new Date() })),
+      viewPreview(await previewPrice(db, { levelId: params.id, priceCents: body.price_cents, now: now() })),
   });
   routes.route({
     method: 'PUT',

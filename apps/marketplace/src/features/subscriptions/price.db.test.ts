@@ -18,7 +18,9 @@ let app: FastifyInstance;
 beforeAll(async () => {
   world = await openTestWorld();
   db = world.db;
-  app = await openTestServer(world.log, { routes: (server) => priceRoutes(server, { db, log: world.log }) });
+  app = await openTestServer(world.log, {
+    routes: (server) => priceRoutes(server, { db, log: world.log, now: world.now }),
+  });
 });
 afterAll(async () => {
   await app.close();
