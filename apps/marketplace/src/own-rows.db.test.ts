@@ -42,8 +42,17 @@ async function makeOwner(): Promise<Owner> {
     ...(await accountThings(signedIn)),
     'provider/subscriptions': subscription.id,
     'provider/inbox': present(assignments.get(providerId)),
+    'provider/reports/exports': await makeExport(signedIn.userId, providerId),
   };
   return { ...signedIn, providerId, ids };
+}
+
+async function makeExport(userId: string, providerId: string): Promise<string> {
+  const { rows } = await product.world.db.query<{ id: string }>(sql`
+    insert into export_job (id, requested_by, provider_id, type, filters, correlation_id)
+    values (gen_random_uuid(), ${userId}, ${providerId}, 'inbox', '{"from": "2026-01-01T00:00:00.000Z", "to": "2026-02-01T00:00:00.000Z"}', 'test')
+    returning id`);
+  return present(rows[0]).id;
 }
 
 /** What belongs to a user rather than to a provider. The session is another than that of the calls, which would end them. */
@@ -77,7 +86,7 @@ const named = () => product.operations.filter((operation) => isOwn(operation) &&
 
 /** The id that belongs into a path; fails where this test does not know what to put there. */
 function idFor({ path }: Operation, { ids }: Owner): string {
-  const [, thing = ''] = /^\/api\/v1\/([\w-]+\/[\w-]+)\/:\w+(\/[\w-]+)?$/.exec(path) ?? [];
+  const [, thing = ''] = /^\/api\/v1\/((?:[\w-]+\/){1,2}[\w-]+)\/:\w+(\/[\w-]+)?$/.exec(path) ?? [];
   const id = ids[thing];
   if (id === undefined) throw new Error(`${path} names a thing by id of which no owner in this test has one`);
   return id;
@@ -102,6 +111,7 @@ async function belongings({ providerId, userId }: Owner) {
            (select json_agg(m order by m.assignment_id) from inbox_mark m join assignment a on a.id = m.assignment_id
             where a.provider_id = ${providerId}) as marks,
            (select json_agg(r order by r.assignment_id) from bad_lead_report r where provider_id = ${providerId}) as reports,
+           (select json_agg(e order by e.id) from export_job e where provider_id = ${providerId}) as exports,
            (select row_to_json(p) from provider p where id = ${providerId}) as provider,
            (select json_agg(s.revoked_at order by s.id) from identity.session s where user_id = ${userId}) as sessions,
            (select json_agg(t.revoked_at order by t.id) from identity.api_token t where user_id = ${userId}) as tokens,

@@ -146,8 +146,6 @@ function downloadRoute(app: FastifyInstance, face: Face, deps: ExportRouteDeps):
     method: 'GET',
     url: `${face.base}/reports/exports/:id/download`,
     config: { access: face.writes },
-    // Looking would be a download to the audit log.
-    exposeHeadRoute: false,
     schema: {
       tags,
       summary: 'The file, or 302 to a link that is good for an hour',
