@@ -14,7 +14,7 @@ create table bad_lead_report (
   reported_at   timestamptz,
   resolved_by   text,
   resolved_at   timestamptz,
-  memo          text check (length(memo) between 10 and 500),
+  memo          text check (length(memo) <= 500),
   created_at    timestamptz not null default clock_timestamp(),
   updated_at    timestamptz not null default clock_timestamp(),
   version       int not null default 1,

@@ -101,6 +101,12 @@ describe('the approval of a report', () => {
     expect((await market.asAdmin('POST', `/admin/bad-leads/${id}/approve`, { memo: 'short' })).status).toBe(400);
     expect((await market.asAdmin('POST', `/admin/bad-leads/${id}/approve`, {})).status).toBe(400);
   });
+
+  it('takes a memo of any characters, as long as callers count them', async () => {
+    const { id } = await soldLead();
+    const { status } = await market.asAdmin('POST', `/admin/bad-leads/${id}/approve`, { memo: '🙂'.repeat(5) });
+    expect(status).toBe(200);
+  });
 });
 
 describe('the rejection of a report', () => {
