@@ -4,14 +4,17 @@ import { openDatabase, type Database } from '../packages/ops/src/postgres/index.
 import { pollUntil } from '../packages/ops/src/testing/poll.ts';
 import { type ClickServer, startClickServer } from '../apps/marketplace/src/simulator/live/click-server.ts';
 import { openCaller } from '../apps/marketplace/src/simulator/live/caller.ts';
+import { settings } from '../apps/marketplace/src/settings.ts';
 import { brokenInvariants } from '../apps/marketplace/src/testing/distribution.ts';
 import { openApiClient } from '../proofs/harness/api-client.ts';
 import { openAuthenticator } from '../proofs/harness/authenticator.ts';
-import { openFleet } from '../proofs/harness/fleet.ts';
+import { type Member, openFleet } from '../proofs/harness/fleet.ts';
 import { settles } from '../proofs/harness/settled.ts';
 import { admin, openStage } from '../proofs/harness/stage.ts';
 import { buildLoadMarket, loadSlugs } from './load-market.ts';
 import { quantileOf, runOpenLoop } from './open-loop.ts';
+import { openPostgresCpu } from './postgres-cpu.ts';
+import { cpuMsOf } from './process-cpu.ts';
 import { below, type Figure } from './report.ts';
 
 export interface OpenLoopRun {
@@ -23,6 +26,12 @@ export interface OpenLoopRun {
 
 const soldWithinMs = 60_000;
 const mailWithinMs = 60_000;
+/** A stage looks for what is lost twice a second, which costs what is measured here. */
+const timesOfProduction = Object.fromEntries(
+  ([settings.jobLockMs, settings.leaseMs, settings.reconcileAfterMs, settings.reconcileEveryMs] as const).map(
+    ({ env, default: value }) => [env, value],
+  ),
+);
 /** A generator that comes later than this measures itself. */
 const generatorLateMs = 100;
 
@@ -34,7 +43,7 @@ export async function openLoopFigures({ rate, seconds, seed, say }: OpenLoopRun)
   const stage = await openStage();
   const clicks = await startClickServer();
   const databaseUrl = await stage.createDatabase('load');
-  const fleet = await openFleet(stage.settings({ databaseUrl, smtpUrl: clicks.url }));
+  const fleet = await openFleet({ ...stage.settings({ databaseUrl, smtpUrl: clicks.url }), ...timesOfProduction });
   const db = openDatabase({ url: databaseUrl, poolSize: 2 });
   try {
     await buildLoadMarket(db);
@@ -47,15 +56,20 @@ export async function openLoopFigures({ rate, seconds, seed, say }: OpenLoopRun)
     );
     const people = openPeople(openCaller(fleet.apiUrl), staff, clicks);
     say(`${rate} leads a second for ${seconds} s`);
-    const lateness = await runOpenLoop({ rate, seconds, seed, fire: people.come });
+    const cpu = await openCpu(fleet.members, db);
+    const startedAt = performance.now();
+    const lateness = await runOpenLoop({ rate, seconds, seed, fire: (n, at) => people.come(n, at) });
+    say(`the last of ${lateness.arrivals} was approved after ${Math.round(performance.now() - startedAt)} ms`);
     await pollUntil(async () => (await unsold(db)) === 0, { deadlineMs: soldWithinMs, everyMs: 200 }).catch(() => {});
     for (const failure of lateness.failures.slice(0, 3)) say(String(failure));
     const figures = await figuresOf(db, people.intended, lateness);
     const settled = await settles(db, soldWithinMs);
+    const perLead = cpu(lateness.arrivals);
     const broken = Object.keys(await brokenInvariants(db));
     return [
       ...figures,
       figure('mails taken', clicks.taken, 'mails'),
+      ...perLead,
       none('jobs left open', settled ? 0 : 1),
       none('invariants broken', broken.length),
       none('processes that did not stop cleanly', await fleet.stop()),
@@ -66,6 +80,25 @@ export async function openLoopFigures({ rate, seconds, seed, say }: OpenLoopRun)
     await clicks.stop();
     await stage.close({ keepDirectory: false });
   }
+}
+
+/** CPU time of each process since now, by lead: what it costs, whoever else uses the machine. */
+async function openCpu(members: readonly Member[], db: Database): Promise<(leads: number) => Figure[]> {
+  const postgres = await openPostgresCpu(db);
+  const parts: [string, () => number][] = [
+    ...members.map(({ role, pid }): [string, () => number] => [role, () => cpuMsOf(pid)]),
+    ['Postgres', postgres],
+    ['generator and mail server', () => cpuMsOf(process.pid)],
+  ];
+  const before = parts.map(([, read]) => read());
+  return (leads) =>
+    parts.map(([name, read], at) => ({
+      what: `CPU time a lead, ${name}`,
+      value: (read() - (before[at] ?? 0)) / leads,
+      unit: 'ms',
+      target: '',
+      ok: true,
+    }));
 }
 
 type Caller = Pick<ReturnType<typeof openCaller>, 'post'>;

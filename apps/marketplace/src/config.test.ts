@@ -187,6 +187,10 @@ describe('the configuration', () => {
 
   it('refuses settings that contradict each other', () => {
     expect(faultsOf({ ...production, FAILPOINT: 'distribute.before-commit' })).toHaveLength(1);
+    expect(faultsOf({ ...production, TRAFFIC: 'true', MAIL_RETRY_SPEED: '60' })).toEqual([
+      'TRAFFIC: expected false when NODE_ENV is production',
+      'MAIL_RETRY_SPEED: expected 1 when NODE_ENV is production',
+    ]);
     expect(faultsOf({ ...production, WORLD_PROFILE: 'S' })).toEqual([
       'WORLD_PROFILE: expected demo when NODE_ENV is production',
     ]);

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { readProcessConfig } from '../config.ts';
+import type { Ground } from '../simulator/live/ground.ts';
 import { endWith } from './end.ts';
 
 export function demoCommand(program: Command): void {
@@ -50,8 +51,6 @@ async function stop(name: string, { remedy: isRemedied = false }: { remedy?: boo
   await onDemo((ground, dataDir) => stopScenario(ground, dataDir, { scenario, isRemedied }));
   console.log(isRemedied ? `${name} is remedied.` : `${name} is stopped: what it left behind is yours to mend.`);
 }
-
-type Ground = Awaited<ReturnType<typeof import('../simulator/live/open-demo-ground.ts').openDemoGround>>;
 
 async function onDemo(work: (ground: Ground, dataDir: string) => Promise<void>): Promise<void> {
   const { openDemoGround } = await import('../simulator/live/open-demo-ground.ts');

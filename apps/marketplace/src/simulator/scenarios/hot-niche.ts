@@ -18,10 +18,10 @@ export const hotNiche = defineScenario<{ leads: Traveller[]; nicheId: string }>(
       tells: 'sales met a lock, and were tried again in place',
     },
     {
-      metric: 'fmhl_queue_oldest_job_age_seconds',
+      metric: 'fmhl_jobs_active',
       labels: { queue: 'distribute_lead' },
-      reaches: 1,
-      tells: 'leads of every niche wait for a free worker',
+      reaches: 4,
+      tells: 'every place of the worker is taken, so that leads of other niches wait too',
     },
   ],
   steps: [

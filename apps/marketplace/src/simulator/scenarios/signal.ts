@@ -33,7 +33,7 @@ export interface ListSignal {
 }
 
 export interface SignalWatch {
-  /** Waits until all of them show. Throws with the first that does not. */
+  /** Waits until each of them has shown itself. Throws with the first that does not. */
   appear(withinMs: number): Promise<void>;
   /** Waits until none of them shows that could go away. */
   vanish(withinMs: number): Promise<void>;
@@ -53,9 +53,13 @@ export async function watchSignals(ground: Ground, signals: readonly Signal[]): 
   };
   const settle = async (wanted: boolean, watched: readonly Signal[], withinMs: number) => {
     const deadline = performance.now() + withinMs;
+    let left = watched;
     for (;;) {
-      const now = await readingOf(ground, watched, startedAt);
-      const late = watched.find((signal) => shows(signal, now) !== wanted);
+      // Each shows in its own moment; gone is what is gone at once.
+      const asked = wanted ? left : watched;
+      const now = await readingOf(ground, asked, startedAt);
+      left = asked.filter((signal) => shows(signal, now) !== wanted);
+      const [late] = left;
       if (!late) return;
       if (performance.now() > deadline) {
         const verdict = wanted ? 'does not show' : 'still shows';
