@@ -73,6 +73,7 @@ function openAs(name: string, role: DatabaseRole): App {
     RECONCILE_EVERY_MS: '200',
     RECONCILE_AFTER_MS: '200',
     PROBE_EVERY_MS: '0',
+    EXPORT_DIR: join(directory, 'exports'),
   });
   const servers = { databaseUrl: actingAs(world.url, role), redisUrl, smtpUrl: mailbox.smtpUrl };
   const logTo = { write: (line: string) => void lines.push(line) };
@@ -155,6 +156,36 @@ describe('the product under least privilege', () => {
     const { probes } = (await server.inject({ url: '/api/v1/admin/doctor?full=true', headers: admin.headers })).json();
     const unsound = (probes as { name: string; state: string }[]).filter(({ state }) => state !== 'ok');
     expect(unsound.map(({ name, state }) => `${name} ${state}`)).toEqual(['P3 breached']);
+  });
+
+  it('counts every report, and writes an export that its requester is told of and downloads', async () => {
+    const { headers } = await signInAs(world.db);
+    const names = ['kpis', 'funnel', 'revenue', 'coverage', 'starvation', 'providers', 'sources', 'bad-leads'];
+    for (const name of names) {
+      const answer = await server.inject({ url: `/api/v1/admin/reports/${name}`, headers });
+      expect([name, answer.statusCode]).toEqual([name, 200]);
+    }
+    const payload = { type: 'leads', from: '2020-01-01', to: new Date().toISOString() };
+    const asked = await server.inject({ method: 'POST', url: '/api/v1/admin/reports/export', payload, headers });
+    expect(asked.statusCode).toBe(202);
+    const url = `/api/v1/admin/reports/exports/${String(asked.json().id)}`;
+    const view = await vi.waitFor(
+      async () => {
+        const { body, json } = await server.inject({ url, headers });
+        expect(body).toContain('"completed"');
+        return json();
+      },
+      { timeout: 20_000, interval: 200 },
+    );
+    const file = await server.inject({ url: `${url}/download`, headers });
+    expect(file.headers['content-length']).toBe(String(view.bytes));
+    expect(createHash('sha256').update(file.rawPayload).digest('hex')).toBe(view.sha256);
+    await vi.waitFor(
+      () => expect(mailbox.list().map(({ subject }) => subject)).toContain('Your export is ready: leads'),
+      {
+        timeout: 20_000,
+      },
+    );
   });
 
   it('answers people: sign-in, portal and staff', async () => {
