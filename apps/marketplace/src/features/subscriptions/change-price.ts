@@ -68,41 +68,37 @@ export async function changePrice(
   if (doubts.length > 0 && change.confirm !== level.name) {
     throw refuse('approval_needed', { because: doubts, needs: 'confirm: the name of the level' });
   }
-  const version = await updatePrice(tx, levelId, edit.toCents);
+  return setPrice(tx, { edit, doubts, memo: change.memo, actor }, log);
+}
+
+/** The price and its sweep, on record and told. */
+async function setPrice(
+  tx: Tx,
+  { edit, doubts, memo, actor }: { edit: PriceEdit; doubts: readonly string[]; memo: string; actor: Actor },
+  log: Log,
+): Promise<PriceChanged> {
+  const { levelId, fromCents, toCents } = edit;
+  const version = await updatePrice(tx, levelId, toCents);
   const ref = `price-${levelId}-v${version}`;
-  const sweep = { levelId, priceCents: edit.toCents, ref };
+  const sweep = { levelId, priceCents: toCents, ref };
   const paused = await pauseAtPrice(tx, sweep);
   const resumed = await resumeAtPrice(tx, sweep);
-  const told = {
-    level_id: levelId,
-    from_cents: edit.fromCents,
-    to_cents: edit.toCents,
-    paused: paused.length,
-    resumed: resumed.length,
-    ref,
-  };
+  const counts = { paused: paused.length, resumed: resumed.length };
+  const told = { level_id: levelId, from_cents: fromCents, to_cents: toCents, ...counts, ref };
   await audit(tx, {
     actor,
     action: 'level.price_changed',
     targetType: 'level',
     targetId: levelId,
-    reason: change.memo,
-    details: { ...told, change_pct: changePct(edit.fromCents, edit.toCents), confirmed: doubts },
+    reason: memo,
+    details: { ...told, change_pct: changePct(fromCents, toCents), confirmed: doubts },
   });
-  await appendEvents(tx, [
-    {
-      stream: 'leads',
-      type: 'level.price_changed',
-      aggregateType: 'level',
-      aggregateId: levelId,
-      aggregateVersion: version,
-      payload: told,
-    },
-  ]);
+  const fact = { stream: 'leads', type: 'level.price_changed', aggregateType: 'level', aggregateId: levelId };
+  await appendEvents(tx, [{ ...fact, aggregateVersion: version, payload: told }]);
   await mail(tx, paused, 'subscriptions_paused', ref);
   await mail(tx, resumed, 'subscriptions_resumed', ref);
   tx.afterCommit(() => log.info('level_price_changed', told));
-  return { paused: paused.length, resumed: resumed.length };
+  return counts;
 }
 
 async function lockedPlan(
