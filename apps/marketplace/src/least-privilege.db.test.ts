@@ -221,6 +221,14 @@ describe('the product under least privilege', () => {
       }),
     );
     expect(new Set((await Promise.all(credits)).map(({ statusCode }) => statusCode))).toEqual(new Set([201]));
+    const { rows: sold } = await world.db.query(sql`select id from assignment limit 1`);
+    const refund = await server.inject({
+      method: 'POST',
+      url: `/api/v1/admin/assignments/${String(sold[0]?.id)}/refund`,
+      payload: { memo: 'a test of rights' },
+      headers: { ...admin.headers, 'idempotency-key': 'least-privilege-refund' },
+    });
+    expect(refund.statusCode).toBe(200);
   });
 
   it('lets the staff care for leads, providers and mails', async () => {
