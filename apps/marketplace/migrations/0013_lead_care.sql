@@ -15,8 +15,10 @@ create table lead_source (
 create view v_lead_source as
   select source, blocked_at, blocked_by, memo from lead_source;
 
--- The queue of one niche; what a niche was offered in the last weeks.
-create index lead_list_niche on lead (niche_id, created_at, id);
+-- The queue of one niche. Its condition, which every lead meets and only the queue repeats, keeps it from the intake's search for an
+-- earlier lead of the person: to a planner without statistics it looked as good there as `lead_email`, and was read to its end.
+create index lead_list_niche on lead (niche_id, created_at, id) where confirm_nonce > 0;
+-- What a niche was offered in the last weeks.
 create index lead_approvals on lead (niche_id, approved_at) where approved_at is not null;
 
 -- What of a lead decides who may buy it: no name, no address, nothing to reach the person by.

@@ -75,7 +75,9 @@ export function pageQuery(query: LeadQuery): Sql {
 function filters({ status, niche, source, flag, age }: LeadQuery): Sql[] {
   return [
     status === undefined ? undefined : sql`l.status = ${status}`,
-    niche === undefined ? undefined : sql`l.niche_id = (select id from v_niche where slug = ${niche})`,
+    niche === undefined
+      ? undefined
+      : sql`l.niche_id = (select id from v_niche where slug = ${niche}) and l.confirm_nonce > 0`,
     source === undefined ? undefined : sql`l.source = ${source}`,
     flag === undefined ? undefined : sql`l.risk_flags <> '{}' and ${flag} = any(l.risk_flags)`,
     age === undefined ? undefined : sql`l.created_at <= now() - ${age}::int * interval '1 second'`,
