@@ -134,6 +134,7 @@ describe('the OpenAPI document', () => {
       'post /api/v1/admin/redrives/{id}/start',
       'post /api/v1/admin/views',
       'post /api/v1/provider/deposits',
+      'put /api/v1/admin/levels/{id}/price',
     ]);
     expect(needs(false)).toContain('post /api/v1/leads');
     expect(needs(false)).toContain('delete /api/v1/provider/subscriptions/{id}');

@@ -92,8 +92,15 @@ const approved: Readonly<Record<string, readonly string[]>> = {
     'POST /admin/providers/:id/suspend',
     'POST /admin/providers/:id/reinstate',
     'POST /admin/providers/:id/close',
+    'POST /admin/subscriptions/:id/pause',
+    'POST /admin/subscriptions/:id/resume',
   ],
-  'money.read': ['GET /admin/bad-leads'],
+  'money.read': [
+    'GET /admin/bad-leads',
+    'GET /admin/balance-corrections',
+    'GET /admin/payments',
+    'POST /admin/levels/:id/price-preview',
+  ],
   'money.write': [
     'POST /admin/bad-leads/:assignment_id/approve †',
     'POST /admin/bad-leads/:assignment_id/reject †',
@@ -101,6 +108,8 @@ const approved: Readonly<Record<string, readonly string[]>> = {
     'POST /admin/assignments/:id/refund †‡',
     'POST /admin/leads/mark-bad †‡',
     'POST /admin/providers/:id/adjustments †‡',
+    'POST /admin/providers/:id/reconcile †',
+    'PUT /admin/levels/:id/price †‡',
   ],
   'user.write': [
     'GET /admin/users',
