@@ -1,4 +1,4 @@
-import { type Database, type Queryable, sql } from '@fmhl/ops';
+import { type Actor, audit, type Database, type Queryable, sql } from '@fmhl/ops';
 import { createUser, openSession, type Role } from '../../features/auth/index.ts';
 import type { Log } from '../../log.ts';
 import { type Caller, openCaller } from './caller.ts';
@@ -17,7 +17,8 @@ export interface PeopleDeps {
   readonly log: Log;
 }
 
-export const operatorEmail = 'simulated-operator@fmhl.example.com';
+const operatorEmail = 'simulated-operator@fmhl.example.com';
+const actor: Actor = { id: 'simulator', name: 'Simulator', via: 'system' };
 /** Before a second factor counts as stale, and a session as idle. */
 const freshForMs = 10 * 60_000;
 
@@ -63,7 +64,19 @@ async function operatorId(db: Database, log: Log): Promise<string> {
   const known = await userOf(db, operatorEmail);
   if (known !== undefined) return known;
   const draft = { email: operatorEmail, passwordHash: 'none', displayName: 'Simulated operator' };
-  await db.transaction((tx) => createUser(tx, { ...draft, role: 'admin', emailVerified: true }, { log }));
+  await db.transaction(async (tx) => {
+    const id = await createUser(tx, { ...draft, role: 'admin', emailVerified: true }, { log });
+    if (id === undefined) return;
+    const reason = 'Acts for the staff in simulated traffic and scenarios';
+    await audit(tx, {
+      actor,
+      action: 'user.created',
+      targetType: 'user',
+      targetId: id,
+      reason,
+      details: { role: 'admin' },
+    });
+  });
   return (await userOf(db, operatorEmail)) ?? '';
 }
 
