@@ -65,6 +65,7 @@ function look(db: Database, since: Date | null): Promise<ProbeResult[]> {
   return checkAll(checks, {
     sinceOf: () => since,
     eachMs: 60_000,
+    wholeMs: 60_000,
     allMs: 600_000,
     signal: new AbortController().signal,
   });

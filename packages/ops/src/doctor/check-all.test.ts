@@ -14,7 +14,7 @@ const fails = (error: unknown) => async () => {
   throw error;
 };
 const never = () => new Promise<never>(() => {});
-const options = { sinceOf: () => null, eachMs: 30, allMs: 10_000, signal: new AbortController().signal };
+const options = { sinceOf: () => null, eachMs: 30, wholeMs: 30, allMs: 10_000, signal: new AbortController().signal };
 const statesOf = async (checks: Check[], more: Partial<typeof options> = {}) =>
   (await checkAll(checks, { ...options, ...more })).map(({ name, state, reason }) => [name, state, reason]);
 

@@ -9,6 +9,8 @@ export interface CheckOptions {
   readonly sinceOf: (name: string) => Date | null;
   /** Longest look of one, in ms. */
   readonly eachMs: number;
+  /** The same for one that could look at what is new and has to look at everything. */
+  readonly wholeMs: number;
   /** Longest look of all together, in ms: those whose turn does not come are not checked. */
   readonly allMs: number;
   readonly signal: AbortSignal;
@@ -30,12 +32,17 @@ export async function checkAll(checks: readonly Check[], options: CheckOptions):
 
 const postgresAway = 'Postgres does not answer';
 
-async function checkOne(check: Check, { sinceOf, eachMs, signal }: CheckOptions, endsAt: number): Promise<ProbeResult> {
+async function checkOne(
+  check: Check,
+  { sinceOf, eachMs, wholeMs, signal }: CheckOptions,
+  endsAt: number,
+): Promise<ProbeResult> {
   const begunAt = performance.now();
-  const timeoutMs = Math.ceil(Math.min(eachMs, endsAt - begunAt));
+  const since = check.isWindowed ? sinceOf(check.name) : null;
+  const longestMs = check.isWindowed && since === null ? wholeMs : eachMs;
+  const timeoutMs = Math.ceil(Math.min(longestMs, endsAt - begunAt));
   if (timeoutMs <= 0) return undecided(check, 'no time was left');
   if (signal.aborted) return undecided(check, 'the look was ended');
-  const since = check.isWindowed ? sinceOf(check.name) : null;
   const took = () => Math.round(performance.now() - begunAt);
   try {
     const found = await within(timeoutMs, check.find({ since, timeoutMs, signal }));

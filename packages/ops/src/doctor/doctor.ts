@@ -61,7 +61,7 @@ export function openDoctor(deps: DoctorDeps): Doctor {
       const at = now();
       const last = full ? undefined : await readLastLook(db).catch(() => undefined);
       const asked = only ? checks.filter(({ name }) => only.includes(name)) : checks;
-      const limits = full ? { eachMs: withinMs, allMs: withinMs } : { eachMs: eachMs.recent, allMs: withinMs };
+      const limits = { eachMs: full ? withinMs : longest.oneMs, wholeMs: withinMs, allMs: withinMs };
       const [probes, parts] = await Promise.all([
         checkAll(asked, { sinceOf: (name) => sinceOf(name, last), ...limits, signal }),
         withParts && !only ? lookAtParts([...planeParts(deps), ...deps.parts]) : [],
@@ -83,9 +83,7 @@ export function openDoctor(deps: DoctorDeps): Doctor {
       const begunAt = now();
       const isFull = !(await hasFullLook(db, fullEveryMs));
       const last = isFull ? undefined : await readLastLook(db);
-      const limits = isFull
-        ? { eachMs: eachMs.full, allMs: 5 * eachMs.full }
-        : { eachMs: eachMs.recent, allMs: 60_000 };
+      const limits = { eachMs: longest.oneMs, wholeMs: longest.wholeMs, allMs: longest.allMs };
       const probes = await checkAll(checks, { sinceOf: (name) => sinceOf(name, last), ...limits, signal });
       await saveLook(db, { begunAt, isFull, probes });
       tell(told, probes);
@@ -102,8 +100,8 @@ export function openDoctor(deps: DoctorDeps): Doctor {
 
 const unended = (): AbortSignal => new AbortController().signal;
 
-/** Longest look of one probe, in ms: at what changed, and once a day at everything. */
-const eachMs = { recent: 5_000, full: 60_000 } as const;
+/** Longest looks of one probe at what changed, of one at everything, and of all together, in ms. */
+const longest = { oneMs: 5_000, wholeMs: 60_000, allMs: 300_000 } as const;
 const fullEveryMs = 24 * 3_600_000;
 
 function allChecks(deps: DoctorDeps): readonly Check[] {
