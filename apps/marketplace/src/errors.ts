@@ -33,6 +33,11 @@ export const errors = {
     meaning:
       'It is decided: `details` says by whom a dead letter was closed (restore it first), or what became of a report.',
   },
+  plan_drifted: {
+    status: 409,
+    meaning:
+      'What was planned is no longer so. Of a redrive, over a tenth of the items changed; `details` says by whom, and `accept_drift` skips those. Of a price or of leads to mark bad, anything: look again.',
+  },
   already_refunded: { status: 409, meaning: 'The price of the assignment has come back before.' },
   report_window_closed: { status: 409, meaning: 'Bad leads are reported sooner; `details.closed_at` says until when.' },
   already_decided: { status: 409, meaning: 'The opposite was decided before.' },
