@@ -185,6 +185,17 @@ describe('the configuration', () => {
 
   const production = { NODE_ENV: 'production', DEPOSIT_MODE: 'gateway', AUDIT_ANCHOR: 'none' };
 
+  it('asks for the bucket and its keys where exports are kept in S3', () => {
+    const bucket = { S3_ENDPOINT: 'http://10.0.0.1:9000', S3_BUCKET: 'exports' };
+    expect(faultsOf({ EXPORT_STORAGE: 's3', ...bucket })).toEqual([
+      'S3_ACCESS_KEY_ID: required when EXPORT_STORAGE is s3',
+      'S3_SECRET_ACCESS_KEY: required when EXPORT_STORAGE is s3',
+    ]);
+    expect(faultsOf({ EXPORT_STORAGE: 's3', ...bucket, S3_ACCESS_KEY_ID: 'a', S3_SECRET_ACCESS_KEY: 'b' })).toEqual([]);
+    expect(faultsOf({ EXPORT_STORAGE: 'local' })).toEqual([]);
+    expect(faultsOf({ EXPORT_STORAGE: 'ftp', S3_BUCKET: '../x' })).toHaveLength(2);
+  });
+
   it('refuses settings that contradict each other', () => {
     expect(faultsOf({ ...production, FAILPOINT: 'distribute.before-commit' })).toHaveLength(1);
     expect(faultsOf({ ...production, TRAFFIC: 'true', MAIL_RETRY_SPEED: '60' })).toEqual([

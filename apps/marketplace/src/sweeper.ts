@@ -43,7 +43,7 @@ export function openSweeper({ db, log, metrics, appMetrics, now, files }: Sweepe
       const late = await db.transaction((tx) => stampLateSales(tx, { limit }, { metrics }));
       const promised = await db.transaction((tx) => queueMissingMails(tx, { limit }));
       const mails = await db.transaction((tx) => requeueMails(tx, { limit }));
-      const exports = await sweepExports(db, { files, limit });
+      const exports = await sweepExports(db, { files, log, limit });
       counted.lead_requeued.inc(stuck);
       counted.mail_promised.inc(promised);
       counted.mail_requeued.inc(mails);

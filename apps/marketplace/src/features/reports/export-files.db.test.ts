@@ -35,7 +35,7 @@ afterEach(async () => {
 });
 afterAll(() => stage.close());
 
-const sweep = () => sweepExports(db, { files: storage.files, limit: 100 });
+const sweep = () => sweepExports(db, { files: storage.files, log: world.log, limit: 100 });
 
 /** An attempt in a process of its own that is killed in the middle of the file. */
 async function killedAttempt(id: string, place: string): Promise<void> {
@@ -79,13 +79,24 @@ describe('a file', () => {
     expect(statusCode).toBe(302);
     expect(Number(/Expires=(\d+)/.exec(String(headers.location))?.[1])).toBeLessThanOrEqual(600);
     expect(await (await fetch(String(headers.location))).text()).toContain('Linked');
-    await sweepExports(db, { files, limit: 10 });
+    await sweepExports(db, { files, log: world.log, limit: 10 });
     expect(s3.objects.size).toBe(1);
     await db.query(sql`update export_job set expires_at = now() where id = ${id}`);
-    await sweepExports(db, { files, limit: 10 });
+    await sweepExports(db, { files, log: world.log, limit: 10 });
     expect(s3.objects.size).toBe(0);
     await linking.close();
     await s3.stop();
+  });
+
+  it('that the storage does not give away is asked for again the next time, and stops nothing else', async () => {
+    const id = await ready('provider', 'inbox');
+    await db.query(sql`update export_job set expires_at = now() where id = ${id}`);
+    const remove = async () => Promise.reject(new Error('no answer'));
+    const swept = await sweepExports(db, { files: { ...storage.files, remove }, log: world.log, limit: 100 });
+    expect(swept.expired).toBe(1);
+    expect((await exportState(db, id))?.storage_key).not.toBeNull();
+    await sweep();
+    expect(await exportState(db, id)).toMatchObject({ status: 'expired', storage_key: null });
   });
 
   it('that the storage has lost is answered as such', async () => {

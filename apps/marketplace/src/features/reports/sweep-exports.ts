@@ -1,20 +1,32 @@
 import type { Database } from '@fmhl/ops';
 import type { FileStore } from '../../file-store/index.ts';
+import type { Log } from '../../log.ts';
 import { expireCompleted, failDead, forgetFile, listUnused } from './export-queries.ts';
 
-/**
- * Ends exports whose time is over or whose job is dead, and then removes files that nobody may read any more: one that cannot be removed now
- * is tried again the next time. For a loop; answers how many.
- */
-export async function sweepExports(
-  db: Database,
-  { files, limit }: { readonly files: FileStore; readonly limit: number },
-): Promise<{ expired: number; failed: number }> {
-  const expired = await expireCompleted(db, limit);
-  const failed = await failDead(db, limit);
+export interface SweepExportsDeps {
+  readonly files: FileStore;
+  readonly log: Log;
+  /** Most rows of one kind. */
+  readonly limit: number;
+}
+
+/** Ends exports whose time is over or whose job is dead, and then removes files that nobody may read any more. For a loop; answers how many. */
+export async function sweepExports(db: Database, deps: SweepExportsDeps): Promise<{ expired: number; failed: number }> {
+  const expired = await expireCompleted(db, deps.limit);
+  const failed = await failDead(db, deps.limit);
+  await removeUnused(db, deps);
+  return { expired, failed };
+}
+
+/** A storage that does not answer is asked once and no more: what it keeps is taken away the next time, and the rest of the loop goes on. */
+async function removeUnused(db: Database, { files, log, limit }: SweepExportsDeps): Promise<void> {
   for (const file of await listUnused(db, limit)) {
-    await files.remove(file.storage_key);
+    try {
+      await files.remove(file.storage_key);
+    } catch (error) {
+      log.error('export_storage_failed', error, { export_id: file.id });
+      return;
+    }
     await forgetFile(db, file);
   }
-  return { expired, failed };
 }
