@@ -46,15 +46,12 @@ export default async function setup(project: TestProject): Promise<() => Promise
   // A million takes minutes; the plans are the same.
   project.provide('planLetters', Number(process.env.PLAN_LETTERS ?? 200_000));
   Object.assign(process.env, { TEST_DATABASE_URL: databaseUrl, TEST_REDIS_URL: redisUrl });
-  // They go with the server's directory.
-  if (database) process.env.TEST_KEEP_DATABASES = '1';
   return async () => {
     await Promise.all([database?.stop(), cache?.stop()]);
     process.off('exit', abandon);
     removeRun(directory);
     restore('TEST_DATABASE_URL', given.database);
     restore('TEST_REDIS_URL', given.redis);
-    if (database) delete process.env.TEST_KEEP_DATABASES;
   };
 }
 

@@ -155,7 +155,8 @@ function serverSettings(options: { sockets: string; port: number | undefined; du
     lc_messages: 'C',
     timezone: 'UTC',
     log_timezone: 'UTC',
-    ...(durable ? {} : { fsync: 'off', full_page_writes: 'off' }),
+    // Databases of tests need not be dropped from a server that goes with them.
+    ...(durable ? {} : { fsync: 'off', full_page_writes: 'off', 'fmhl.disposable': 'on' }),
   };
   return Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
 }

@@ -10,7 +10,7 @@ const TEMPLATE_WITHIN_MS = 60_000;
 export interface TestDatabase {
   /** Connects to the new database. */
   url: string;
-  /** Removes it, with every connection to it. Safe twice. With `TEST_KEEP_DATABASES` a small one only loses its connections. */
+  /** Removes it, with every connection to it. Safe twice. On a server that says `fmhl.disposable` a small one only loses its connections. */
   drop(): Promise<void>;
 }
 
@@ -66,18 +66,18 @@ const KEPT_BYTES = 32 * 1024 * 1024;
  */
 function dropDatabase(adminUrl: string, name: string): Promise<void> {
   return asAdmin(adminUrl, async (admin) => {
-    if (process.env.TEST_KEEP_DATABASES && (await isSmall(admin, name))) {
+    if (await mayStay(admin, name)) {
       await admin.query('SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = $1', [name]);
     } else await admin.query(`DROP DATABASE IF EXISTS ${quoted(name)} WITH (FORCE)`);
   });
 }
 
-async function isSmall(admin: pg.Client, name: string): Promise<boolean> {
-  const { rows } = await admin.query<{ bytes: string }>(
-    'SELECT pg_database_size(oid) AS bytes FROM pg_database WHERE datname = $1',
-    [name],
+async function mayStay(admin: pg.Client, name: string): Promise<boolean> {
+  const { rows } = await admin.query<{ stays: boolean }>(
+    `SELECT current_setting('fmhl.disposable', true) = 'on' AND pg_database_size(oid) < $2 AS stays FROM pg_database WHERE datname = $1`,
+    [name, KEPT_BYTES],
   );
-  return Number(rows[0]?.bytes ?? Infinity) < KEPT_BYTES;
+  return rows[0]?.stays ?? false;
 }
 
 async function asAdmin(adminUrl: string, work: (admin: pg.Client) => Promise<unknown>): Promise<void> {
