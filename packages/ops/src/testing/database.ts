@@ -10,7 +10,7 @@ const TEMPLATE_WITHIN_MS = 60_000;
 export interface TestDatabase {
   /** Connects to the new database. */
   url: string;
-  /** Removes it, with every connection to it. Safe twice. On a server that says `fmhl.disposable` a small one only loses its connections. */
+  /** Removes it, with every connection to it. Safe twice. On a server that says `fmhl.disposable` a small one loses its name only. */
   drop(): Promise<void>;
 }
 
@@ -66,9 +66,13 @@ const KEPT_BYTES = 32 * 1024 * 1024;
  */
 function dropDatabase(adminUrl: string, name: string): Promise<void> {
   return asAdmin(adminUrl, async (admin) => {
-    if (await mayStay(admin, name)) {
-      await admin.query('SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = $1', [name]);
-    } else await admin.query(`DROP DATABASE IF EXISTS ${quoted(name)} WITH (FORCE)`);
+    if (!(await mayStay(admin, name))) {
+      await admin.query(`DROP DATABASE IF EXISTS ${quoted(name)} WITH (FORCE)`);
+      return;
+    }
+    await admin.query(`ALTER DATABASE ${quoted(name)} WITH ALLOW_CONNECTIONS false`);
+    await admin.query('SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = $1', [name]);
+    await admin.query(`ALTER DATABASE ${quoted(name)} RENAME TO ${quoted(`gone_${name}`)}`);
   });
 }
 
