@@ -3,6 +3,7 @@ import { refuse } from '../../errors.ts';
 import type { Log } from '../../log.ts';
 import type { SubscriptionStatus } from './contract.ts';
 import { subscriptionEvent } from './funding.ts';
+import { withProvider } from './provider-status-queries.ts';
 import { levelTerms, lockBalance, lockSubscription, subscriptionById, type SubscriptionRow } from './queries.ts';
 import type { ChangedSubscription } from './subscribe.ts';
 import { afterAdminPause } from './subscription-status.ts';
@@ -20,7 +21,10 @@ interface Input {
 export async function pauseByAdmin(tx: Tx, input: Input, deps: { log: Log }): Promise<ChangedSubscription> {
   const { present } = await lockedSubscription(tx, input.id);
   if (present.status === 'cancelled') throw refuse('invalid_state', { status: present.status });
-  if (present.status === 'paused_admin') return { subscription: present, changed: false };
+  if (present.status === 'paused_admin') {
+    const changed = await outlastSuspension(tx, input);
+    return { subscription: (await subscriptionById(tx, input.id)) ?? present, changed };
+  }
   return turn(tx, { ...input, present, to: 'paused_admin' }, deps);
 }
 
@@ -36,6 +40,16 @@ export async function resumeByAdmin(tx: Tx, input: Input, deps: { log: Log }): P
   const isFunded = level !== undefined && balanceCents >= level.price_cents;
   const to = afterAdminPause(await readPausedFrom(tx, input.id), isFunded);
   return turn(tx, { ...input, present, to }, deps);
+}
+
+/** One that stopped with its provider would go on with it: from now on it is paused by itself. */
+async function outlastSuspension(tx: Tx, { id, memo, actor }: Input): Promise<boolean> {
+  const { rowCount } = await tx.query(sql`
+    update subscription set status_ref = ${actor.id}, version = version + 1, updated_at = clock_timestamp()
+    where id = ${id} and status = 'paused_admin' and status_ref = ${withProvider}`);
+  if (rowCount === 0) return false;
+  await audit(tx, { actor, action: 'subscription.paused', targetType: 'subscription', targetId: id, reason: memo });
+  return true;
 }
 
 /** The account first, as everywhere. */

@@ -143,6 +143,17 @@ describe('a provider', () => {
     });
   });
 
+  it('comes back without what the staff paused meanwhile', async () => {
+    await world.make.credit({ providerId: provider.id, amountCents: 1_000 });
+    const { id } = await world.make.subscription({ providerId: provider.id, levelId: (await level(500)).id, vt: 7 });
+    await act('suspend');
+    const pause = () =>
+      app.inject({ method: 'POST', url: `/admin/subscriptions/${id}/pause`, headers: admin, payload: { memo } });
+    expect([(await pause()).json(), (await pause()).json()]).toMatchObject([{ changed: true }, { changed: false }]);
+    await act('reinstate');
+    expect(await standing()).toMatchObject({ status: 'active', subscriptions: ['paused_admin 500 7'] });
+  });
+
   it('does not come back before its user does', async () => {
     await act('suspend');
     await world.db.query(sql`update identity.users set status = 'disabled' where id = ${provider.userId}`);

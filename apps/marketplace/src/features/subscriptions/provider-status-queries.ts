@@ -1,7 +1,7 @@
 import { sql, type Tx } from '@fmhl/ops';
 
 /** The `status_ref` of what stopped with its provider: what an administrator paused by itself stays paused when the provider is back. */
-const withProvider = 'provider_suspended';
+export const withProvider = 'provider_suspended';
 
 /** Takes what buys, or waits for funds, out of the order; a provider's own pause stays. Answers the ids of those that were active. */
 export async function stopSubscriptionsOf(tx: Tx, providerId: string): Promise<string[]> {
