@@ -281,6 +281,17 @@ const records: readonly SecurityTest[] = [
     threat: 'An answer stays in a cache',
     tests: [[`${app}/hostile-requests.db.test.ts`, 'keeps no answer of the API']],
   },
+  {
+    requirement: '8.3.2',
+    threat: 'A person cannot have their data removed, or somebody else has it removed for them',
+    tests: [
+      [
+        `${app}/erasure.db.test.ts`,
+        'shows why a lead went where it went, until an erasure leaves nothing of the person in any table, but for the consent, which is kept as it was given',
+      ],
+      [`${app}/features/leads/care.db.test.ts`, 'is not good for another purpose, and no other token is good for it'],
+    ],
+  },
 ];
 
 const service: readonly SecurityTest[] = [
