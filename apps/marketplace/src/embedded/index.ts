@@ -10,7 +10,7 @@ export { type Mail, type Mailbox, type MailboxOptions, startMailbox } from './ma
 export { mailboxRoutes } from './mailbox-routes.ts';
 export { type EmbeddedPostgres, type PostgresOptions, startPostgres } from './postgres.ts';
 export { type EmbeddedRedis, type RedisOptions, startRedis } from './redis.ts';
-export { socketDirectory } from './server-home.ts';
+export { leaveSocketDirectory, socketDirectory } from './server-home.ts';
 export { readKey as madeTokenKey, tokenKey } from './token-key.ts';
 
 export interface EmbeddedOptions {

@@ -1,6 +1,6 @@
-import { existsSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { readConfig } from '../../config.ts';
 import type { Mail } from '../../embedded/index.ts';
@@ -31,7 +31,7 @@ function openStage() {
       return () => listeners.delete(listener);
     },
   };
-  return { dataDir, thrown, listeners, control: openControl(dataDir, controlled) };
+  return { dataDir, thrown, listeners, controlled, control: openControl(dataDir, controlled) };
 }
 
 describe('the control of a demo', () => {
@@ -52,6 +52,19 @@ describe('the control of a demo', () => {
     await control.stop();
     expect(existsSync(controlSocket(dataDir))).toBe(false);
     await expect(connectControl(dataDir)).rejects.toThrow(`no demo runs on ${dataDir}`);
+  });
+
+  it('works where the path is too long for a socket, and leaves nothing elsewhere', async () => {
+    const { dataDir: parent, controlled } = openStage();
+    const dataDir = join(parent, 'a'.repeat(120));
+    mkdirSync(dataDir);
+    const control = openControl(dataDir, controlled);
+    await control.start();
+    expect(controlSocket(dataDir).startsWith(dataDir)).toBe(false);
+    expect((await connectControl(dataDir)).standing).toBeTypeOf('function');
+    const elsewhere = dirname(controlSocket(dataDir));
+    await control.stop();
+    expect(existsSync(elsewhere)).toBe(false);
   });
 
   it('refuses a switch that does not exist', async () => {

@@ -2,9 +2,9 @@ import { once } from 'node:events';
 import { chmodSync, rmSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { json } from 'node:stream/consumers';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { z } from 'zod';
-import { type Mail, mailModes, socketDirectory } from '../../embedded/index.ts';
+import { leaveSocketDirectory, type Mail, mailModes, socketDirectory } from '../../embedded/index.ts';
 
 /** What a start of the demo can be told to do to itself; `lifelike` mail fares as the hosts of simulated people say. Each is left as it is where nothing is said of it. */
 export const switches = z.strictObject({
@@ -36,10 +36,12 @@ export interface Controlled {
   onMail(listener: (mail: Mail) => void): () => void;
 }
 
+const socketName = 'control.sock';
+const homeOf = (dataDir: string): string => join(resolve(dataDir), 'control');
+
 /** A socket in the data directory; where its path is too long for one, a short one elsewhere. */
 export function controlSocket(dataDir: string): string {
-  const name = 'control.sock';
-  return join(socketDirectory(join(resolve(dataDir), 'control'), name), name);
+  return join(socketDirectory(homeOf(dataDir), socketName), socketName);
 }
 
 /**
@@ -51,10 +53,9 @@ export function openControl(
   controlled: Controlled,
 ): { start(): Promise<void>; stop(): Promise<void> } {
   let server: Server | undefined;
-  let path: string | undefined;
   return {
     async start() {
-      path = controlSocket(dataDir);
+      const path = controlSocket(dataDir);
       rmSync(path, { force: true });
       server = createServer((request, response) => {
         answer(request, response, controlled).catch((error: unknown) => {
@@ -71,6 +72,7 @@ export function openControl(
       server.closeAllConnections();
       server.close();
       await once(server, 'close');
+      leaveSocketDirectory(dirname(controlSocket(dataDir)), homeOf(dataDir));
     },
   };
 }
