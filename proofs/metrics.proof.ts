@@ -26,6 +26,7 @@ import { auditTrail } from './metrics/audit-trail.ts';
 import { badLeads } from './metrics/bad-leads.ts';
 import { driftedBalances, forgottenSleeper, lateGateway } from './metrics/money.ts';
 import { crowd, killedWorker, leaver, redisLosses, redisStill } from './metrics/outages.ts';
+import { missedSunday } from './metrics/schedules.ts';
 import { unsoundBalance } from './metrics/soundness.ts';
 import { openSystem, type System } from './metrics/system.ts';
 
@@ -77,6 +78,7 @@ async function runFlows(system: System, say: RunOptions['say']): Promise<void> {
     driftedBalances,
     forgottenSleeper,
     unsoundBalance,
+    missedSunday,
     undoneSales,
     lockedSale,
     crowd,

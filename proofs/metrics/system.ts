@@ -57,6 +57,8 @@ export async function openSystem(scene: Scene, stage: Stage): Promise<System> {
     { metric: 'pg_pool_wait_ms', rises: 'some' },
     { metric: 'redis_memory_used_bytes', becomes: 'positive' },
     { metric: 'queue_stats_last_success_timestamp_seconds', becomes: 'positive' },
+    { metric: 'schedule_grace_seconds', labels: { schedule: 'retention' }, becomes: 900 },
+    { metric: 'schedule_last_success_timestamp_seconds', labels: { schedule: 'retention' }, becomes: 'positive' },
   ]);
   const queues = openRedisQueues(redis, createRegistry(definitions), '{fmhl}');
   const { hold, releaseAll } = openLocks(db);
