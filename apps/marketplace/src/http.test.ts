@@ -124,6 +124,7 @@ describe('the OpenAPI document', () => {
     expect(needs(true).toSorted()).toEqual([
       'post /api/v1/admin/assignments/{id}/refund',
       'post /api/v1/admin/bad-leads/bulk',
+      'post /api/v1/admin/leads/bulk',
       'post /api/v1/admin/leads/mark-bad',
       'post /api/v1/admin/providers',
       'post /api/v1/admin/providers/{id}/adjustments',
@@ -132,6 +133,8 @@ describe('the OpenAPI document', () => {
       'post /api/v1/admin/queues/dlq/proof/repair',
       'post /api/v1/admin/queues/dlq/{id}/notes',
       'post /api/v1/admin/redrives/{id}/start',
+      'post /api/v1/admin/schedules/{name}/catch-up',
+      'post /api/v1/admin/schedules/{name}/run',
       'post /api/v1/admin/views',
       'post /api/v1/provider/deposits',
       'put /api/v1/admin/levels/{id}/price',

@@ -209,6 +209,9 @@ const approved: Readonly<Record<string, readonly string[]>> = {
     'PUT /admin/redrives/:id/rate',
     'POST /admin/redrives/:id/acknowledge',
   ],
+  'schedule.read': ['GET /admin/schedules', 'GET /admin/schedules/:name/runs'],
+  'schedule.run': ['POST /admin/schedules/:name/run ‡', 'POST /admin/schedules/:name/catch-up ‡'],
+  'schedule.control': ['POST /admin/schedules/:name/pause', 'POST /admin/schedules/:name/resume'],
   'redrive.approve': ['POST /admin/redrives/:id/approve'],
 };
 
