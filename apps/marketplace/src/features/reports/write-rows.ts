@@ -20,8 +20,8 @@ export interface Writing {
   readonly written: Written;
 }
 
-/** After so many pages their garbage is worth collecting. */
-const pagesOfGarbage = 50;
+/** After so many pages their garbage is worth collecting; before the first of many, what others have left. */
+const pagesOfGarbage = 40;
 
 const byteOrderMark = '\ufeff';
 
@@ -44,8 +44,8 @@ export async function* writeRows(
     for (const row of rows) page.append(lineOf(row));
     if (rows.length > 0) yield page.take();
     written.rows += rows.length;
+    if (rows.length === pageRows && pages % pagesOfGarbage === 0) collectGarbage();
     pages += 1;
-    if (pages % pagesOfGarbage === 0) collectGarbage();
     if (!(await markProgress(db, own, { rowsDone: written.rows }))) throw new ExportEnded();
     const last = rows.length === pageRows ? rows.at(-1) : undefined;
     after = last && [last.position_1, last.position_2];
