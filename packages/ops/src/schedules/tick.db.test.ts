@@ -141,7 +141,10 @@ describe('three days without a scheduler', () => {
 
   it('are recorded in pieces, where there are thousands', async () => {
     const everyMinute = tidy({ cron: '* * * * *', catchUp: 'all', catchUpLimit: 50 });
-    expect(await gone(everyMinute)).toMatchObject({ lines: 4321, missed: 4270, jobs: 50 });
+    await travel.at('2026-01-02T14:02Z', [everyMinute]);
+    await travel.at('2026-01-04T02:02Z', [everyMinute]);
+    expect(await compareFireTimes(travel.plane.db, [everyMinute])).toEqual([]);
+    expect([(await travel.ledger()).length, (await travel.jobs()).length]).toEqual([2_161, 50]);
   });
 });
 
@@ -244,12 +247,12 @@ it('whatever happens to the scheduler, the ledger is what the rule says', async 
     tidy({ name: `rule-${n}`, cron, timeZone: n % 2 ? 'America/New_York' : 'Europe/Berlin', catchUp: 'all' }),
   );
   let time = Date.parse('2026-03-06T00:00Z');
-  for (let step = 0; step < 40; step += 1) {
+  for (let step = 0; step < 25; step += 1) {
     // Mostly minutes, at times hours, and a day; now and then the clock goes back.
     time += [90_000, 300_000, 3_600_000 * random(8), 86_400_000, -600_000][random(5)] ?? 0;
     await travel.at(new Date(time + random(60_000)).toISOString(), schedules);
     if (random(2) === 0) await endOpenRuns();
   }
   expect(await compareFireTimes(travel.plane.db, schedules, { days: 90 })).toEqual([]);
-  expect((await travel.rows('rule-0')).length).toBeGreaterThan(50);
+  expect((await travel.rows('rule-0')).length).toBeGreaterThan(30);
 });
