@@ -114,6 +114,15 @@ describe('the embedded servers', () => {
     expect(await memoryOf(await start())).toEqual(kept);
   });
 
+  it('take Redis away and bring it back at the same place, with what it held', async () => {
+    const embedded = await start();
+    await remember(embedded);
+    await embedded.switchRedis?.(false);
+    await expect(askRedis(embedded.redisUrl, 'GET word')).rejects.toThrow();
+    await embedded.switchRedis?.(true);
+    expect(await memoryOf(embedded)).toEqual(kept);
+  });
+
   it('refuse a second application on one data directory in one line, and take it once the first has ended', async () => {
     const first = await start();
     await expect(startEmbedded({ dataDir })).rejects.toThrow(
