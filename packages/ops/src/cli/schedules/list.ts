@@ -106,9 +106,10 @@ const runColumns: readonly Column<ScheduleRun>[] = [
   { title: 'letter', of: ({ dead_letter_id }) => dead_letter_id?.slice(0, 13) ?? '', leave: 2 },
 ];
 
+/** What it did; that it did none of the rest is in `--json`. */
 function countsText(counts: ScheduleRun['counts']): string {
   if (counts === null) return '';
-  return Object.entries(counts)
-    .map(([name, count]) => `${name} ${count}`)
-    .join(', ');
+  const some = Object.entries(counts).filter(([, count]) => count !== 0);
+  if (some.length === 0) return Object.keys(counts).length > 0 ? 'all 0' : '';
+  return some.map(([name, count]) => `${name} ${count}`).join(', ');
 }
