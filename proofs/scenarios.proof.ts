@@ -9,7 +9,7 @@ import { exactly } from './harness/figures.ts';
 import { commandFigures } from './scenarios/commands.ts';
 import { openDemo } from './scenarios/demo.ts';
 import { chosen } from './scenarios/choice.ts';
-import { playThrough } from './scenarios/play.ts';
+import { playThrough, waitUntilSound } from './scenarios/play.ts';
 
 export const about = 'every scenario of the demo shows, is remedied, and leaves nothing lost or doubled';
 
@@ -18,6 +18,7 @@ export async function run({ quick, only, say }: RunOptions): Promise<Figure[]> {
   say(`ready after ${seconds(demo.readyMs)}`);
   const figures: Figure[] = [];
   try {
+    await waitUntilSound(demo.ground);
     for (const scenario of chosen({ quick, only })) {
       const { signalMs, remedyMs, faults } = await playThrough(scenario, demo);
       say(`${scenario.name}: seen after ${seconds(signalMs)}, remedied after ${seconds(remedyMs)}`);

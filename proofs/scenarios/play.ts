@@ -1,5 +1,6 @@
 import type { Ground } from '../../apps/marketplace/src/simulator/live/ground.ts';
 import { type Scenario, watchSignals } from '../../apps/marketplace/src/simulator/scenarios/index.ts';
+import { pollUntil } from '../../packages/ops/src/testing/poll.ts';
 import { settles } from '../harness/settled.ts';
 import type { Demo } from './demo.ts';
 
@@ -49,6 +50,12 @@ async function unseenBreaches({ breaks = [] }: Scenario, ground: Ground): Promis
   const complaints = await complaintsOfDoctor(ground);
   const isSeen = (name: string) => complaints.some((line) => line.startsWith(`${name} breached`));
   return breaks.filter((name) => !isSeen(name)).map((name) => `the doctor does not see that ${name} is broken`);
+}
+
+/** Waits until the doctor complains of nothing: of a new product it cannot ask all, as there is no anchor of the audit log yet. */
+export async function waitUntilSound(ground: Ground): Promise<void> {
+  const isSound = async () => (await complaintsOfDoctor(ground)).length === 0;
+  await pollUntil(isSound, { deadlineMs: showsWithinMs, everyMs: 250 });
 }
 
 interface DoctorReport {
