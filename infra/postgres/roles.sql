@@ -127,6 +127,8 @@ revoke all on public.lead from fmhl_scheduler;
 grant select, update on public.lead to fmhl_scheduler;
 revoke all on public.export_job from fmhl_scheduler;
 grant select, update on public.export_job to fmhl_scheduler;
+revoke all on public.payment from fmhl_scheduler;
+grant select, update (status, version, updated_at) on public.payment to fmhl_scheduler;
 revoke all on public.email from fmhl_scheduler;
 grant select, insert, update on public.email to fmhl_scheduler;
 revoke update, delete on ops.audit_log from fmhl_scheduler;

@@ -76,6 +76,7 @@ export const databaseRoles = {
     'public.*': 'r',
     'public.lead': 'rw',
     'public.export_job': 'rw',
+    'public.payment': 'rw(status, version, updated_at)',
     'public.email': 'raw',
     'identity.*': '',
   },

@@ -1,4 +1,5 @@
 import { type Database, repeating, type Runnable } from '@fmhl/ops';
+import { expirePayments } from './features/billing/index.ts';
 import { queueMissingMails } from './features/distribution/index.ts';
 import { requeueMails } from './features/email/index.ts';
 import { expireUnconfirmed, requeueStuck, stampLateSales } from './features/leads/index.ts';
@@ -23,7 +24,7 @@ const everyMs = 60_000;
 
 /**
  * The loop that ends what nobody ends: leads never confirmed, approved leads whose job vanished, sales that are late, mails that
- * were promised and are missing, exports that are over or dead.
+ * were promised and are missing, exports that are over or dead, payments that no gateway tells of.
  * Each row is taken by one transaction only, so two sweepers share the work in place of doubling it.
  */
 export function openSweeper({ db, log, metrics, appMetrics, now, files }: SweeperDeps): Runnable {
@@ -44,15 +45,17 @@ export function openSweeper({ db, log, metrics, appMetrics, now, files }: Sweepe
       const promised = await db.transaction((tx) => queueMissingMails(tx, { limit }));
       const mails = await db.transaction((tx) => requeueMails(tx, { limit }));
       const exports = await sweepExports(db, { files, log, limit });
+      const unpaid = await db.transaction((tx) => expirePayments(tx, { now: now(), limit }, { log }));
       counted.lead_requeued.inc(stuck);
       counted.mail_promised.inc(promised);
       counted.mail_requeued.inc(mails);
-      if (expired + stuck + late + promised + mails + exports.expired + exports.failed > 0) {
+      const touched = [expired, stuck, late, promised, mails, exports.expired, exports.failed, unpaid];
+      if (touched.some((rows) => rows > 0)) {
         const repaired = { requeued: stuck, mails_promised: promised, mails_requeued: mails };
-        const ended = { exports_expired: exports.expired, exports_failed: exports.failed };
+        const ended = { exports_expired: exports.expired, exports_failed: exports.failed, payments_expired: unpaid };
         log.info('sweeper_ran', { expired, late, ...repaired, ...ended });
       }
-      return { more: Math.max(expired, stuck, late, promised, mails, exports.expired) === limit };
+      return { more: Math.max(expired, stuck, late, promised, mails, exports.expired, unpaid) === limit };
     },
   });
 }

@@ -4,6 +4,7 @@ import type { PaymentWebhook } from './contract.ts';
 import { credit } from './credit.ts';
 import type { BillingDeps } from './measure.ts';
 import {
+  countPendingLocked,
   endPayment,
   insertPayment,
   insertTelling,
@@ -22,13 +23,18 @@ export interface Deposited {
   resumed: number;
 }
 
-/** Starts a deposit of a provider: settled at once in mode `instant`, else pending. */
+/** Payments of one provider that wait for the gateway at once. */
+export const mostPending = 20;
+
+/** Starts a deposit of a provider: settled at once in mode `instant`, else pending. Refuses `too_many` beyond 20 that are pending. */
 export async function deposit(
   tx: Tx,
   input: { providerId: string; amountCents: number; mode: DepositMode; actor: Actor },
   deps: BillingDeps,
 ): Promise<Deposited> {
   const { providerId, amountCents, actor } = input;
+  if (input.mode === 'gateway' && (await countPendingLocked(tx, providerId)) >= mostPending)
+    throw refuse('too_many', { most: mostPending });
   const payment = await insertPayment(tx, providerId, amountCents);
   await audit(tx, {
     actor,
@@ -58,7 +64,7 @@ interface Settled {
 /**
  * Takes in what a gateway reports of a payment. Told again, too late or out of order, it changes nothing.
  * Refuses `not_found`, `amount_mismatch`, `idempotency_key_reused` (its event id told something else before), and `invalid_state` when the
- * payment failed or expired before it succeeded, or the gateway's id of it is another's.
+ * gateway told a failure or expiry before the success, or the gateway's id of it is another's.
  */
 export async function settlePayment(tx: Tx, { report, bodySha256 }: SignedReport, deps: BillingDeps): Promise<Settled> {
   const payment = await lockPayment(tx, report.payment_id);
@@ -82,9 +88,10 @@ export async function settlePayment(tx: Tx, { report, bodySha256 }: SignedReport
 /** What becomes of a locked payment. The first ending stands, but for money that came after a failure: a person must see that. */
 async function conclude(tx: Tx, payment: Payment, report: PaymentWebhook, deps: BillingDeps): Promise<Settled> {
   const { gateway, external_id: externalId, status } = report;
-  if (status === 'pending' || payment.status === status || payment.status === 'succeeded')
+  const isOpen = endedByNoGateway(payment);
+  if (status === 'pending' || payment.status === 'succeeded' || (payment.status === status && !isOpen))
     return { payment: ofSameOrigin(payment, report), changed: false };
-  if (payment.status !== 'pending') {
+  if (!isOpen) {
     if (status === 'succeeded') throw refuse('invalid_state', { status: payment.status });
     return { payment: ofSameOrigin(payment, report), changed: false };
   }
@@ -98,6 +105,11 @@ async function conclude(tx: Tx, payment: Payment, report: PaymentWebhook, deps: 
       ? (await settle(tx, { payment, gateway, externalId, actor }, deps)).payment
       : await end(tx, { paymentId: payment.id, gateway, externalId, status });
   return { payment: ended, changed: true };
+}
+
+/** Pending, or expired because no gateway told anything in time: its word still counts, and its money is still credited. */
+function endedByNoGateway({ status, gateway }: Payment): boolean {
+  return status === 'pending' || (status === 'expired' && gateway === null);
 }
 
 async function settle(

@@ -8,6 +8,7 @@ import { makeProvider } from '../../testing/subscriptions.ts';
 import { openTestWorld } from '../../testing/world.ts';
 import { readConfig } from '../../config.ts';
 import { openTelemetry } from '../../telemetry.ts';
+import { expirePayments } from './expire-payments.ts';
 import { billingRoutes } from './routes.ts';
 import { signWebhook } from './signature.ts';
 import { watchMoney } from './stocks.ts';
@@ -135,6 +136,20 @@ describe('a deposit', () => {
     expect([answer.statusCode, answer.json().code]).toEqual([400, 'validation_failed']);
   });
 
+  it('is refused beyond 20 that wait, however many ask at once, until one has ended', async () => {
+    const provider = await makeProvider(db);
+    const answers = await Promise.all(Array.from({ length: 23 }, () => depositOf(provider, 1_000)));
+    const refused = answers.filter(({ statusCode }) => statusCode !== 201);
+    expect(refused.map((answer) => [answer.statusCode, answer.json().code, answer.json().details])).toEqual(
+      Array.from({ length: 3 }, () => [409, 'too_many', { most: 20 }]),
+    );
+    const paymentId = answers.find(({ statusCode }) => statusCode === 201)?.json().payment.id as string;
+    await report(success(paymentId, { amount_cents: 1_000, status: 'failed' }));
+    expect((await depositOf(provider, 1_000)).statusCode).toBe(201);
+    expect((await depositOf(provider, 1_000)).statusCode).toBe(409);
+    expect((await depositOf(await makeProvider(db), 1_000)).statusCode).toBe(201);
+  });
+
   it('needs a verified address', async () => {
     const answer = await depositOf(await makeProvider(db, { emailVerified: false }), 5_000);
     expect([answer.statusCode, answer.json().code]).toEqual([403, 'email_unverified']);
@@ -254,6 +269,52 @@ describe('the payment webhook', () => {
     const settled = await app.inject({ url: '/provider/balance', headers: signedInAs(provider.userId, 'provider') });
     expect(settled.json()).toMatchObject({ balance_cents: 5_000, pending_cents: 0 });
     expect((await stocks()).pending_age).toBeLessThan(60);
+  });
+
+  describe('of a payment that nobody told of for seven days', () => {
+    const expire = () =>
+      db.transaction((tx) => expirePayments(tx, { now: new Date(), limit: 500 }, { log: world.log }));
+    async function forgotten(days = 8) {
+      const made = await pendingPayment();
+      await db.query(
+        sql`update payment set created_at = now() - ${days}::int * interval '1 day' where id = ${made.paymentId}`,
+      );
+      return made;
+    }
+    const statusOf = async (paymentId: string) =>
+      (await db.query(sql`select status, gateway from payment where id = ${paymentId}`)).rows[0];
+
+    it('finds it expired, and credits it none the less, once', async () => {
+      const { provider, paymentId } = await forgotten();
+      const young = await forgotten(6);
+      expect((await stocks()).pending_age).toBeGreaterThan(8 * 86_400 - 60);
+      expect([await expire(), await expire()]).toEqual([1, 0]);
+      expect(await statusOf(paymentId)).toEqual({ status: 'expired', gateway: null });
+      expect(await statusOf(young.paymentId)).toMatchObject({ status: 'pending' });
+      expect((await stocks()).pending_age).toBeLessThan(7 * 86_400);
+      const answers = [await report(success(paymentId)), await report(success(paymentId))];
+      expect(answers.map((answer) => [answer.statusCode, answer.json().changed])).toEqual([
+        [200, true],
+        [200, false],
+      ]);
+      expect([await balance(provider), await balance(young.provider)]).toEqual([5_000, 0]);
+      const { rows } = await db.query(sql`
+        select actor, details ->> 'status' as status from ops.audit_log
+        where target_id = ${paymentId} and action = 'billing.deposit_ended' order by at`);
+      expect(rows).toEqual([
+        { actor: 'system', status: 'expired' },
+        { actor: 'gateway:acme', status: 'succeeded' },
+      ]);
+    });
+
+    it.each(['failed', 'expired'])('takes that it %s for the ending', async (status) => {
+      const { provider, paymentId } = await forgotten();
+      await expire();
+      expect((await report(success(paymentId, { status }))).json()).toMatchObject({ changed: true });
+      expect(await statusOf(paymentId)).toEqual({ status, gateway: 'acme' });
+      expect((await report(success(paymentId))).statusCode).toBe(409);
+      expect(await balance(provider)).toBe(0);
+    });
   });
 
   it('lists what waits for the staff, oldest first', async () => {

@@ -1,6 +1,7 @@
 export { adjust } from './adjust.ts';
 export { chargeEntriesFragment, debitFragment } from './charge.ts';
 export { credit } from './credit.ts';
+export { expirePayments } from './expire-payments.ts';
 export { type LowBalance, lowBalanceEvent, lowBalanceMail, setLowBalance } from './low-balance.ts';
 export { type BillingDeps, measured } from './measure.ts';
 export { type Refund, refund, type RefundDeps, type RefundInput } from './refund.ts';

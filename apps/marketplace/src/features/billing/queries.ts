@@ -95,7 +95,19 @@ export async function lockPayment(tx: Queryable, paymentId: string): Promise<Pay
   return rows[0];
 }
 
-/** Ends a pending payment under the gateway's own id. Undefined when it is not pending, or the id belongs to another payment. */
+/** How many payments of a provider wait for the gateway. Until the commit nobody else counts them. */
+export async function countPendingLocked(tx: Queryable, providerId: string): Promise<number> {
+  await tx.query(sql`select pg_advisory_xact_lock(hashtext('payment_pending'), hashtext(${providerId}))`);
+  const { rows } = await tx.query<{ pending: number }>(
+    sql`select count(*)::int as pending from payment where provider_id = ${providerId} and status = 'pending'`,
+  );
+  return rows[0]?.pending ?? 0;
+}
+
+/**
+ * Ends a payment under the gateway's own id: one that is pending, or expired without a word of the gateway. Undefined when it has another
+ * ending, or the id belongs to another payment.
+ */
 export async function endPayment(
   tx: Queryable,
   end: { paymentId: string; gateway: string; externalId: string; status: PaymentStatus },
@@ -103,7 +115,7 @@ export async function endPayment(
   const { rows } = await tx.query<Payment>(sql`
     update payment set status = ${end.status}, gateway = ${end.gateway}, external_id = ${end.externalId},
                        version = version + 1, updated_at = clock_timestamp()
-    where id = ${end.paymentId} and status = 'pending'
+    where id = ${end.paymentId} and (status = 'pending' or (status = 'expired' and gateway is null))
       and not exists (select from payment where gateway = ${end.gateway} and external_id = ${end.externalId}
                                             and id <> ${end.paymentId})
     returning ${paymentColumns}`);
