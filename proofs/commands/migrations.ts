@@ -2,11 +2,10 @@ import { join } from 'node:path';
 import { startPostgres } from '../../apps/marketplace/src/embedded/postgres.ts';
 import type { Figure } from '../../bench/report.ts';
 import { type Database, openDatabase, raw, sql } from '../../packages/ops/src/postgres/index.ts';
-import { enrol, openApiClient } from '../harness/api-client.ts';
-import { openAuthenticator } from '../harness/authenticator.ts';
+import { openApiClient } from '../harness/api-client.ts';
 import { exactly, none, reported } from '../harness/figures.ts';
 import { fmhl, freePort, launch, runToEnd } from '../harness/product.ts';
-import { pollUntil } from '../../packages/ops/src/testing/poll.ts';
+import { careForAll, paymentSecret } from './people.ts';
 
 /** Migrations by several starters at once, and back to nothing and up again with rows in every table. */
 export async function migrations({
@@ -67,22 +66,15 @@ async function shapeOf(db: Database): Promise<string[]> {
 /** Runs the product once on the database, then adds what a quiet day does not bring. Answers the tables still empty. */
 async function fill(db: Database, settings: Record<string, string>): Promise<string[]> {
   const port = String(await freePort());
-  const product = launch([...fmhl, 'up'], { ...settings, PORT: port, METRICS_PORT: '0' });
+  const also = { PORT: port, METRICS_PORT: '0', DEPOSIT_MODE: 'gateway', PAYMENT_WEBHOOK_SECRET: paymentSecret };
+  const product = launch([...fmhl, 'up'], { ...settings, ...also });
   await product.says('fmhl is ready at');
-  const [, email = '', password = ''] = /Provider +(\S+) +password (\S+)/.exec(product.err) ?? [];
-  const stranger = openApiClient(`http://127.0.0.1:${port}`);
-  // A sign-in would forgive the failures of its own account.
-  await stranger.signIn('nobody@example.com', 'not-the-password').catch(() => {});
-  const app = openAuthenticator();
-  await enrol(await stranger.signIn(email, password), app);
-  const provider = await stranger.signIn(email, password, app);
-  await provider.post('/provider/deposits', { amount_cents: 5_000 }, 'proof-deposit');
-  const inbox = () => provider.get<{ items: { assignment_id: string }[] }>('/provider/inbox');
-  const [bought] = await pollUntil(async () => {
-    const { items } = await inbox();
-    return items.length > 0 && items;
+  const passwordOf = (who: string) => new RegExp(`${who} +(\\S+) +password (\\S+)`).exec(product.err)?.slice(1) ?? [];
+  await careForAll(db, {
+    stranger: openApiClient(`http://127.0.0.1:${port}`),
+    admin: passwordOf('Admin'),
+    provider: passwordOf('Provider'),
   });
-  await provider.post(`/provider/inbox/${bought?.assignment_id}/accept`);
   await product.stop('SIGTERM');
   await db.query(sql`insert into email_suppression (address, reason) values ('gone@example.com', 'proof')`);
   await db.query(
