@@ -35,7 +35,7 @@ export const reportQueries = {
 } as const;
 export type ReportName = keyof typeof reportQueries;
 
-/** Most rows of one answer; `truncated` says that there are more. */
+/** Most rows of one answer; `truncated` says that there are more, or may be. */
 export const mostRows = 500;
 
 const count = z.int();

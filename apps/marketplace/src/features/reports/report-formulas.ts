@@ -4,6 +4,8 @@ import type { Clock, ReportName, reportRows } from './report-contract.ts';
 /** What one report says: in a sentence, on which clock, and field by field. */
 export interface ReportReference<Field extends string = string> {
   readonly about: string;
+  /** What it does not look at. */
+  readonly limits?: string;
   readonly clocks: Readonly<Record<Clock, string>> | undefined;
   readonly fields: Readonly<Record<Field, string>>;
 }
@@ -98,6 +100,8 @@ export const reportFormulas: { readonly [Name in ReportName]: ReportReference<Fi
   },
   starvation: {
     about: 'Active funded subscriptions that were served nothing although leads matched, longest waiting first',
+    limits:
+      'The 1,000 unserved subscriptions that waited longest are matched with leads; where there are more, `truncated` is true, however short the answer is.',
     clocks: undefined,
     fields: {
       subscription_id: 'Id of the subscription: active, its balance covers the price, provider, level and niche active',

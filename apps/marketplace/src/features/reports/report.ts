@@ -7,7 +7,7 @@ import { reportRules } from './report-rules.ts';
 import type { Asked } from './report-groups.ts';
 import { readRange } from './report-range.ts';
 import { funnel, kpis, revenue } from './sales-queries.ts';
-import { coverage, starvation } from './supply-queries.ts';
+import { coverage, isStarvationCut, starvation } from './supply-queries.ts';
 
 const statements: Record<ReportName, (asked: Asked) => Sql> = {
   kpis,
@@ -19,6 +19,9 @@ const statements: Record<ReportName, (asked: Asked) => Sql> = {
   sources,
   'bad-leads': badLeads,
 };
+
+/** Of reports that do not look at all there is: whether something stayed unseen. */
+const cuts: Partial<Record<ReportName, (asked: Asked) => Sql>> = { starvation: isStarvationCut };
 
 /** Longest run of one report. */
 const timeoutMs = 10_000;
@@ -37,7 +40,7 @@ export async function runReport<Name extends ReportName>(db: Database, name: Nam
   const clock = request.clock ?? usualClock;
   const by = request.by ?? null;
   const asked = { ...range, clock: clock ?? 'created', by: by ?? '', limit: mostRows + 1 };
-  const rows = await read<z.infer<(typeof reportRows)[Name]>>(db, statements[name](asked));
+  const { rows, isCut } = await read<z.infer<(typeof reportRows)[Name]>>(db, name, asked);
   return {
     report: name,
     clock,
@@ -45,15 +48,24 @@ export async function runReport<Name extends ReportName>(db: Database, name: Nam
     to: range.to.toISOString(),
     by,
     items: rows.slice(0, mostRows),
-    truncated: rows.length > mostRows,
+    truncated: isCut || rows.length > mostRows,
     generated_at: now.toISOString(),
   };
 }
 
-async function read<Row extends object>(db: Database, statement: Sql): Promise<Row[]> {
+async function read<Row extends object>(
+  db: Database,
+  name: ReportName,
+  asked: Asked,
+): Promise<{ rows: Row[]; isCut: boolean }> {
+  const cut = cuts[name]?.(asked);
   try {
     const options = { readOnly: true, statementTimeoutMs: timeoutMs };
-    return await db.transaction(async (tx) => (await tx.query<Row>(statement)).rows, options);
+    return await db.transaction(async (tx) => {
+      const { rows } = await tx.query<Row>(statements[name](asked));
+      const isCut = cut !== undefined && (await tx.query<{ is_cut: boolean }>(cut)).rows[0]?.is_cut === true;
+      return { rows, isCut };
+    }, options);
   } catch (error) {
     if ((error as { code?: unknown } | null)?.code !== cancelled) throw error;
     throw refuse('report_too_slow', { limit_ms: timeoutMs, hint: 'ask for a shorter time' });

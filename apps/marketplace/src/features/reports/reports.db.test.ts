@@ -260,6 +260,34 @@ it('starvation finds who was passed over although leads matched, and nobody else
   expect(await rows(range)).toEqual([]);
 });
 
+it('starvation says that it has not looked at everybody, when more than 1,000 wait longer', async () => {
+  const { level, texas } = story;
+  await db.query(sql`
+    with crowded as (
+      insert into niche (slug, name) select 'crowded-' || n, 'Crowded' from generate_series(1, 100) n returning id),
+    made as (
+      insert into level (niche_id, name, ord, price_cents, max_recipients)
+      select id, 'Level ' || n, n, 1000, 4 from crowded, generate_series(1, 10) n returning id)
+    insert into subscription (id, provider_id, level_id, status, created_at)
+    select gen_random_uuid(), ${texas.id}, id, 'active', ${day(-20)} from made`);
+  const range = 'starvation?from=2026-02-25&to=2026-03-10';
+  const missed = await world.make.provider();
+  await world.make.credit({ providerId: missed.id });
+  await db.query(
+    sql`update subscription set status = 'cancelled' where provider_id <> ${texas.id} or level_id = ${level.id}`,
+  );
+  expect((await ask(range)).body).toMatchObject({ items: [], truncated: false });
+  const { id } = await world.make.subscription({ providerId: missed.id, levelId: level.id, areas: ['US-TX'] });
+  await db.query(sql`update subscription set created_at = ${day(-10)} where id = ${id}`);
+  expect((await ask(range)).body).toMatchObject({ items: [], truncated: true });
+  await db.query(sql`update subscription set status = 'cancelled' where provider_id = ${texas.id}`);
+  const { body } = await ask(range);
+  expect([body.items.map((item: { subscription_id: string }) => item.subscription_id), body.truncated]).toEqual([
+    [id],
+    false,
+  ]);
+});
+
 it('providers are shown by what they make of their leads', async () => {
   const [first, second] = await rows('providers');
   expect([first, second].map((row) => String(row?.company)).toSorted()).toEqual(['Ada Roofs', 'Bob Roofs']);

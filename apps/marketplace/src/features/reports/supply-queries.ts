@@ -29,25 +29,35 @@ export function coverage(asked: Asked): Sql {
     order by g.unsold desc, g.approved desc, g.niche_id, g.area`;
 }
 
-/** Subscriptions that are looked at, those first which have waited longest. */
+/** Subscriptions that are matched with leads, those first which have waited longest. */
 const mostCandidates = 1_000;
 /** Most leads that are counted as matching one subscription. */
 const mostMatches = 100;
 
+/** Who could buy, and was served nothing in the whole range. */
+function unserved(asked: Asked, limit: number): Sql {
+  return sql`
+    select s.id, s.provider_id, s.areas, s.filter_rules, s.last_served_at, coalesce(s.last_served_at, b.created_at) as since,
+           p.company, v.niche_id, n.name as niche, v.name as level, v.price_cents, c.balance_cents
+    from v_subscription s
+    join v_subscription_since b on b.subscription_id = s.id
+    join v_level v on v.id = s.level_id and v.status = 'active'
+    join v_niche n on n.id = v.niche_id and n.status = 'active'
+    join v_provider p on p.id = s.provider_id and p.status = 'active'
+    join v_account c on c.provider_id = s.provider_id and c.balance_cents >= v.price_cents
+    where s.status = 'active' and coalesce(s.last_served_at, b.created_at) < ${asked.from}::timestamptz
+    order by since, s.id limit ${limit}::int`;
+}
+
+/** Whether there are more of them than {@link starvation} looks at. */
+export function isStarvationCut(asked: Asked): Sql {
+  return sql`select count(*) > ${mostCandidates}::int as is_cut from (${unserved(asked, mostCandidates + 1)}) waiting`;
+}
+
 /** Who could buy, and was served nothing in the whole range although leads of it would have fitted. */
 export function starvation(asked: Asked): Sql {
   return sql`
-    with starved as materialized (
-      select s.id, s.provider_id, s.areas, s.filter_rules, s.last_served_at, coalesce(s.last_served_at, b.created_at) as since,
-             p.company, v.niche_id, n.name as niche, v.name as level, v.price_cents, c.balance_cents
-      from v_subscription s
-      join v_subscription_since b on b.subscription_id = s.id
-      join v_level v on v.id = s.level_id and v.status = 'active'
-      join v_niche n on n.id = v.niche_id and n.status = 'active'
-      join v_provider p on p.id = s.provider_id and p.status = 'active'
-      join v_account c on c.provider_id = s.provider_id and c.balance_cents >= v.price_cents
-      where s.status = 'active' and coalesce(s.last_served_at, b.created_at) < ${asked.from}::timestamptz
-      order by since, s.id limit ${mostCandidates}::int),
+    with starved as materialized (${unserved(asked, mostCandidates)}),
     fresh as materialized (
       select l.niche_id, l.area_codes, q.form
       from v_lead l join v_lead_person q on q.lead_id = l.id
