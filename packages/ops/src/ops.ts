@@ -197,11 +197,10 @@ export function openOps(options: OpsOptions): Ops {
   const { schedules = [], scheduleEveryMs: everyMs = 1_000 } = options;
   const timetable = openSchedules({ db, log, metrics, registry, schedules, failpoint, everyMs });
   const onDeaths: OnDeaths = async (tx, dead) => {
-    await captureDeaths(tx, dead);
     await timetable.onDeaths(tx, dead);
     await options.onDeaths?.(tx, dead);
   };
-  const deaths = openDeathWriter({ db, log, metrics, workerId: processId, onDeaths });
+  const deaths = openDeathWriter({ db, log, metrics, workerId: processId, onDeaths: afterCapture(onDeaths) });
   const common = { db, queues, registry, log, metrics, failpoint, deaths, workerId: processId };
   const sweeping = { ...common, failedSets: openFailedSets(redis, prefix) };
   const sweep = () => sweepAll(sweeping, AbortSignal.timeout(60_000));
@@ -223,7 +222,7 @@ export function openOps(options: OpsOptions): Ops {
     invariants: doctor.checks,
     runInvariants: (asked) => doctor.runInvariants(asked),
     migrate: async () => void (await openMigrator({ url: db.url, sets: [opsMigrations] }).up()),
-    http: adminRoutes({ ...options, ...sweeping, schedules, sweep, overview, audit, doctor, web }),
+    http: adminRoutes({ ...options, ...sweeping, onDeaths, schedules, sweep, overview, audit, doctor, web }),
     worker: (handlers) =>
       openWorkers({ ...timetable.handlers, ...handlers }, { ...common, prefix, version, connection }, options),
     relay: () =>
@@ -236,6 +235,14 @@ export function openOps(options: OpsOptions): Ops {
       await queues.close();
       redis.disconnect();
     },
+  };
+}
+
+/** The letters first: whoever is told of deaths finds them. */
+function afterCapture(onDeaths: OnDeaths): OnDeaths {
+  return async (tx, dead) => {
+    await captureDeaths(tx, dead);
+    await onDeaths(tx, dead);
   };
 }
 

@@ -1,7 +1,7 @@
 import type { Actor } from '../audit/index.ts';
 import type { Tx } from '../postgres/index.ts';
 import { sql } from '../postgres/index.ts';
-import { type Death, type Failure, writeVerdicts } from '../queues/index.ts';
+import { type Death, type Failure, type OnDeaths, writeVerdicts } from '../queues/index.ts';
 import { captureDeaths } from './capture.ts';
 import { closeLetters } from './close.ts';
 
@@ -13,22 +13,33 @@ const removed: Failure = {
   code: null,
 };
 
+interface Removal {
+  readonly actor: Actor;
+  readonly reason: string;
+  readonly workerId: string;
+  readonly queue: string;
+  readonly onDeaths: OnDeaths;
+}
+
 /**
  * Ends a run that is not under way, with cause `removed` and a letter born discarded: it is counted, visible and restorable.
+ * `onDeaths` is told of it once the letter is there, in the same transaction.
  * Undefined when an attempt is running, or the run is decided or unknown: the start and the removal race on one row, and one wins.
  */
 export async function captureRemoved(
   tx: Tx,
   runKey: string,
-  { actor, reason, workerId, queue }: { actor: Actor; reason: string; workerId: string; queue: string },
+  { actor, reason, workerId, queue, onDeaths }: Removal,
 ): Promise<{ letterId: string } | undefined> {
   const dying = { runKey, queue, cause: 'removed', failure: removed, idle: true } as const;
   // A retry that never ran says nothing new: its letter keeps the error it died of.
-  const capture = async (_tx: Tx, deaths: readonly Death[]) =>
-    captureDeaths(
+  const capture = async (_tx: Tx, deaths: readonly Death[]) => {
+    await captureDeaths(
       tx,
       deaths.filter((one) => one.letterId === null),
     );
+    await onDeaths(tx, deaths);
+  };
   const [death] = await writeVerdicts(tx, [dying], { workerId, capture });
   if (!death) return undefined;
   const letterId = death.letterId ?? (await letterOf(tx, death));

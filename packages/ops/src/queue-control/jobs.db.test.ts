@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { sql } from '../postgres/index.ts';
-import { done, type JobHandler } from '../queues/index.ts';
+import { done, type JobHandler, type OnDeaths } from '../queues/index.ts';
 import { Refusal } from '../refusals/index.ts';
 import { pollUntil } from '../testing/index.ts';
 import { ana, openControl } from './control.fixture.ts';
@@ -13,9 +13,11 @@ beforeEach(async () => {
 afterEach(() => control.close());
 
 const promote = (jobId: string) => control.db.transaction((tx) => promoteJob(tx, { queue: 'work', jobId, actor: ana }));
+const told: string[] = [];
+const onDeaths: OnDeaths = async (_tx, deaths) => void told.push(...deaths.map(({ runKey }) => runKey));
 const remove = (jobId: string) =>
   control.db.transaction((tx) =>
-    removeJob(tx, { queue: 'work', jobId, actor: ana, reason: 'sent twice', queues: control.queues }),
+    removeJob(tx, { queue: 'work', jobId, actor: ana, reason: 'sent twice', queues: control.queues, onDeaths }),
   );
 const refusal = (work: Promise<unknown>) =>
   work.then(
@@ -69,9 +71,11 @@ describe('removing', () => {
 
   it('again says that it was so, and records nothing', async () => {
     await control.plan('task-1');
+    told.length = 0;
     const first = await remove('task-1');
     expect(await remove('task-1')).toEqual({ letterId: first.letterId, already: true });
     expect(await control.audits('job.removed')).toHaveLength(1);
+    expect(told).toEqual(['task-1']);
   });
 
   it('refuses a job that is under way, one that has ended, and one that there is not', async () => {

@@ -106,12 +106,14 @@ export async function neighbours(
   return rows[0] as { otherStarted: boolean; newerDue: boolean };
 }
 
-/** The first start stays the start: later attempts are of the same run. */
+/** The first start stays the start: later attempts are of the same run. The retry of a failed one begins anew, and without its marks. */
 export async function markStarted(tx: Tx, id: string, now: Date): Promise<RunRow> {
   const { rows } = await tx.query<RunRow>(sql`
     update ops.schedule_run
-    set state = 'started', reason = null, started_at = coalesce(started_at, ${now}), ended_at = null,
-        late = late or (started_at is null and ${now} > late_after)
+    set state = 'started', reason = null, ended_at = null,
+        started_at = case when state = 'failed' then ${now} else coalesce(started_at, ${now}) end,
+        late = state <> 'failed' and (late or (started_at is null and ${now} > late_after)),
+        overran = overran and state <> 'failed'
     where id = ${id} returning *`);
   return rows[0] as RunRow;
 }
@@ -126,7 +128,7 @@ export async function markDone(tx: Tx, id: string, { now, counts }: { now: Date;
     update ops.schedule s set last_success_at = greatest(s.last_success_at, ${now}) from run where s.name = run.schedule`);
 }
 
-/** Runs whose jobs died, with the dead letters that hold them. */
+/** Runs whose jobs died, with the dead letters that hold them. A retry that was removed before it ran leaves its run as it failed. */
 export async function markFailed(
   tx: Tx,
   deaths: readonly { readonly rootKey: string; readonly cause: string }[],
@@ -139,6 +141,7 @@ export async function markFailed(
                           where l.source = 'queue' and l.queue_name = 'scheduler' and l.root_key = d.root_key)
     from (values ${join(deaths.map(({ rootKey, cause }) => sql`(${rootKey}, ${cause})`))}) as d(root_key, cause)
     where r.run_key = d.root_key and r.state not in ('done', 'skipped')
+      and not (r.state = 'failed' and d.cause = 'removed')
     returning r.*`);
   return rows;
 }

@@ -43,10 +43,10 @@ const request = async (definition: ScheduleDefinition) => {
   return (await plane.db.transaction((tx) => runNow(tx, { definition, actor: ana, reason }))).run_id;
 };
 /** What an operator does by hand. */
-const post = async (path: string) => {
+const post = async (path: string, payload?: object) => {
   const app = fastify();
   await app.register(plane.http, { prefix: '/api/v1/admin' });
-  const { statusCode } = await app.inject({ method: 'POST', url: `/api/v1/admin${path}` });
+  const { statusCode } = await app.inject({ method: 'POST', url: `/api/v1/admin${path}`, ...(payload && { payload }) });
   await app.close();
   return statusCode;
 };
@@ -110,6 +110,72 @@ describe('a run', () => {
     health = undefined;
     expect(await post(`/queues/dlq/${failed.dead_letter_id}/retry`)).toBe(200);
     expect(await settled(id, 'done')).toMatchObject({ counts: { checked: 1 }, reason: null });
+  });
+
+  it('that is retried from its dead letter has the times of that, and no marks of the first', async () => {
+    let isBroken = true;
+    const definition = byHand(async () => {
+      if (isBroken) throw new PermanentError('the bank is closed');
+      return {};
+    });
+    await open([definition]);
+    const id = await request(definition);
+    const { dead_letter_id } = await settled(id, 'failed');
+    await plane.db.query(sql`
+      update ops.schedule_run
+      set fire_at = fire_at - interval '2 hours', late_after = late_after - interval '2 hours', late = true, overran = true,
+          started_at = started_at - interval '1 hour', ended_at = ended_at - interval '1 hour'
+      where id = ${id}`);
+    isBroken = false;
+    expect(await post(`/queues/dlq/${dead_letter_id}/retry`)).toBe(200);
+    const { started_at, ended_at, ...run } = await settled(id, 'done');
+    expect(Date.now() - (started_at?.getTime() ?? 0)).toBeLessThan(60_000);
+    expect((ended_at?.getTime() ?? 0) - (started_at?.getTime() ?? 0)).toBeLessThan(60_000);
+    expect(run).toMatchObject({ late: false, overran: false });
+  });
+
+  it('whose job is removed between two attempts is failed, and holds up no other', async () => {
+    const definition = byHand(async () => {
+      throw new Error('a moment of weakness');
+    });
+    await open([definition]);
+    const id = await request(definition);
+    const job = await pollUntil(async () => {
+      const { rows } = await plane.db.query<{ run_key: string }>(
+        sql`select run_key from ops.job_run where failures = 1 and started = finished`,
+      );
+      return rows[0]?.run_key;
+    });
+    expect((await runs())[0]).toMatchObject({ state: 'started' });
+    expect(await post(`/queues/scheduler/jobs/${job}/remove`, { reason })).toBe(200);
+    expect((await runs())[0]).toMatchObject({
+      id,
+      state: 'failed',
+      reason: 'removed',
+      ended_at: expect.any(Date),
+      dead_letter_id: expect.any(String),
+    });
+    expect(await audits()).toContainEqual(
+      expect.objectContaining({
+        action: 'schedule.run_failed',
+        details: expect.objectContaining({ run_id: id, cause: 'removed' }),
+      }),
+    );
+    expect(await request(definition)).not.toBe(id);
+  });
+
+  it('stays as it failed where its retry is removed before it ran', async () => {
+    const definition = byHand(async () => {
+      throw new PermanentError('the bank is closed');
+    });
+    await open([definition]);
+    const failed = await settled(await request(definition), 'failed');
+    expect(await post(`/queues/dlq/${failed.dead_letter_id}/retry`, { delay_ms: 3_600_000 })).toBe(200);
+    const { rows } = await plane.db.query<{ run_key: string }>(
+      sql`select run_key from ops.job_run where generation = 1`,
+    );
+    expect(await post(`/queues/scheduler/jobs/${rows[0]?.run_key}/remove`, { reason })).toBe(200);
+    expect(await runs()).toEqual([failed]);
   });
 
   it('is tried again after a failed attempt, under the same id', async () => {
