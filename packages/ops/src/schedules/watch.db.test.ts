@@ -55,6 +55,26 @@ describe('what is overdue', () => {
     expect(await overdueAt('14:11Z')).toBe(0);
   });
 
+  it('counts from the first fire time that a run without an end held up, until that run ends', async () => {
+    await travel.at(`${day}14:02Z`);
+    await travel.at(`${day}14:05Z`);
+    await travel.plane.db.query(
+      sql`update ops.schedule_run set state = 'started', started_at = fire_at where run_key is not null`,
+    );
+    await travel.at(`${day}14:10Z`);
+    await travel.at(`${day}14:15Z`);
+    expect((await travel.ledger()).slice(0, 3)).toEqual([
+      `${day}14:05Z started job`,
+      `${day}14:10Z skipped (overlap)`,
+      `${day}14:15Z skipped (overlap)`,
+    ]);
+    expect(await overdueAt('14:16Z')).toBe(360);
+    await travel.plane.db.query(sql`
+      update ops.schedule_run set state = 'done', ended_at = ${new Date(`${day}14:17Z`)}, counts = '{}'
+      where state = 'started'`);
+    expect(await overdueAt('14:18Z')).toBe(0);
+  });
+
   it('is nothing while it is paused or switched off', async () => {
     await travel.at(`${day}14:02Z`);
     const { db } = travel.plane;

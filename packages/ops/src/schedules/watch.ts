@@ -88,15 +88,24 @@ function neverRecorded(
   return fireTimes(definition, { after: row?.last_tick ?? since, until: now, most: 1 })[0];
 }
 
-/** By schedule, the first recorded fire time since the last run that was started or rightly skipped. */
+/**
+ * By schedule, the first recorded fire time since the last run that was started or paused. One that another run held up waits until that
+ * run has ended: a run without an end holds up every tick.
+ */
 async function readWaiting(db: Queryable, now: Date): Promise<Map<string, Date>> {
   const { rows } = await db.query<{ name: string; fire_at: Date | null }>(sql`
     select s.name,
       (select min(r.fire_at) from ops.schedule_run r
-       where r.schedule = s.name and r.state in ('expected', 'missed') and r.fire_at <= ${now}
+       where r.schedule = s.name and r.fire_at <= ${now}
+         and (r.state in ('expected', 'missed')
+              or (r.state = 'skipped' and r.reason <> 'paused' and not exists (
+                select from ops.schedule_run e
+                where e.schedule = r.schedule and e.state in ('done', 'failed') and e.ended_at >= r.fire_at)))
          and r.fire_at > coalesce(
            (select max(d.fire_at) from ops.schedule_run d
-            where d.schedule = s.name and d.state in ('started', 'done', 'failed', 'skipped')), '-infinity')) as fire_at
+            where d.schedule = s.name
+              and (d.state in ('started', 'done', 'failed') or (d.state = 'skipped' and d.reason = 'paused'))),
+           '-infinity')) as fire_at
     from ops.schedule s`);
   return new Map(rows.flatMap(({ name, fire_at }) => (fire_at === null ? [] : [[name, fire_at] as const])));
 }
