@@ -63,6 +63,18 @@ describe('work under an idempotency key', () => {
     expect(await acts()).toBe(2);
   });
 
+  it('waits no longer for a lock than work without a key', async () => {
+    const longestWait = async (tx: Tx) => {
+      const { rows } = await tx.query<{ lock_timeout: string }>(sql`show lock_timeout`);
+      return { status: 200, body: rows[0]?.lock_timeout };
+    };
+    const plain = await once(plane.db, { ...scope(), key: undefined }, longestWait);
+    const keyed = await once(plane.db, scope(), longestWait);
+    expect([plain.body, keyed.body]).toEqual(['10s', '10s']);
+    key = randomUUID();
+    expect((await once(plane.db, scope(), longestWait, { lockTimeoutMs: 250 })).body).toBe('250ms');
+  });
+
   it('runs each time without a key', async () => {
     await once(plane.db, { ...scope(), key: undefined }, act);
     await once(plane.db, { ...scope(), key: undefined }, act);

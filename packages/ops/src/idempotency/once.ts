@@ -39,7 +39,7 @@ export async function once<Body>(
   const sha = createHash('sha256').update(canonical(scope.request)).digest('hex');
   try {
     return await db.transaction(async (tx) => {
-      const earlier = await claim(tx, { ...scope, key }, sha, options?.lockTimeoutMs ?? 0);
+      const earlier = await claim(tx, { ...scope, key }, sha);
       if (earlier) return { ...replay<Body>(earlier, sha), replayed: true };
       const answer = await work(tx);
       await tx.query(sql`
@@ -62,13 +62,8 @@ interface StoredAnswer {
 class ClaimWaited extends Error {}
 
 /** Inserts the key or, when another transaction holds it, waits for that one's end and reads its answer. */
-async function claim(
-  tx: Tx,
-  scope: OnceScope & { key: string },
-  sha: string,
-  lockTimeoutMs: number,
-): Promise<StoredAnswer | undefined> {
-  await tx.query(sql`select set_config('lock_timeout', ${`${waitForFirstMs}ms`}, true)`);
+async function claim(tx: Tx, scope: OnceScope & { key: string }, sha: string): Promise<StoredAnswer | undefined> {
+  const before = await setLockTimeout(tx, `${waitForFirstMs}ms`);
   const mine = await tx
     .query(sql`
       insert into ops.idempotency_key (actor, route, key, request_sha256, status, correlation_id)
@@ -77,12 +72,20 @@ async function claim(
     .catch((error: unknown) => {
       throw databaseFailure(error) === 'conflict' ? new ClaimWaited() : error;
     });
-  await tx.query(sql`select set_config('lock_timeout', ${String(lockTimeoutMs)}, true)`);
+  await setLockTimeout(tx, before);
   if (mine.rowCount === 1) return undefined;
   const { rows } = await tx.query<StoredAnswer>(sql`
     select status, body, request_sha256 from ops.idempotency_key
     where actor = ${scope.actor} and route = ${scope.route} and key = ${scope.key}`);
   return rows[0];
+}
+
+/** Until the end of the transaction; answers what it was. */
+async function setLockTimeout(tx: Tx, value: string): Promise<string> {
+  const { rows } = await tx.query<{ before: string }>(sql`
+    with was as materialized (select current_setting('lock_timeout') as before)
+    select before, set_config('lock_timeout', ${value}, true) from was`);
+  return rows[0]?.before ?? value;
 }
 
 function replay<Body>(stored: StoredAnswer, sha: string): Answer<Body> {
