@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { permissionPresets } from '../permissions/index.ts';
 import { sql } from '../postgres/index.ts';
 import { bury, defineQueue, enqueue } from '../queues/index.ts';
+import { defineSchedule, schedulerQueue } from '../schedules/index.ts';
 import { openTestPlane, pollUntil, type TestPlane } from '../testing/index.ts';
 import { canaries, canaryIn, columnsWithCanaries, watchReads } from './canaries.fixture.ts';
 
@@ -12,6 +13,14 @@ const orders = defineQueue({
   attempts: 2,
   backoffMs: [10],
   kinds: { ship: { schema: z.looseObject({ order: z.int() }), sideEffect: 'guarded' } },
+});
+
+/** Yearly, so that it only runs by hand. */
+const tidy = defineSchedule({
+  name: 'tidy',
+  cron: '0 0 1 1 *',
+  auditAction: 'tidy.ran',
+  run: async () => ({ checked: 1 }),
 });
 
 const payload = {
@@ -41,7 +50,9 @@ beforeAll(async () => {
   plane = await openTestPlane({
     adminUrl: inject('databaseUrl'),
     redisUrl: inject('redisUrl'),
-    queues: [orders],
+    queues: [orders, schedulerQueue],
+    schedules: [tidy],
+    scheduleEveryMs: 50,
     authorize: ({ headers }) => ({
       actor: { id: '7f1c1f52-5f9e-4c2a-9d3e-0d4d1b6a2f10', name: 'Ana', via: 'http' },
       permissions: new Set<string>(permissionPresets[headers['x-role'] === 'viewer' ? 'viewer' : 'responder']),
@@ -57,6 +68,7 @@ beforeAll(async () => {
   await plane.db.transaction((tx) => enqueue(tx, orders, 'ship', payload, { key: 'ship-42' }));
   letter = await pollUntil(async () => (await lettersOf())[0], { deadlineMs: 10_000 });
   redriveId = await plan();
+  await pollUntil(async () => (await runNow()) === 202);
 });
 afterAll(async () => {
   await app?.close();
@@ -79,10 +91,37 @@ async function plan(): Promise<string> {
   return answer.json<{ id: string }>().id;
 }
 
+async function runNow(): Promise<number> {
+  const { statusCode } = await app.inject({
+    method: 'POST',
+    url: '/api/v1/admin/schedules/tidy/run',
+    headers: { 'idempotency-key': 'run-of-a-test' },
+    payload: { reason: 'to have a run to read' },
+  });
+  return statusCode;
+}
+
+/** What each route is asked with. Those that know no such parameter refuse. */
+const queries = [
+  '',
+  '?payload=masked',
+  '?q=queue:orders',
+  '?state=dead',
+  '?format=ndjson&columns=payload',
+  '?full=true',
+  '?state=done',
+];
+
 /** The path with ids that exist. */
 function filled(path: string): string {
   const id = path.includes('/redrives/') ? redriveId : letter.id;
-  const values: Record<string, string> = { id, fp: letter.fingerprint, queue: 'orders', job_id: letter.job_id };
+  const values: Record<string, string> = {
+    id,
+    fp: letter.fingerprint,
+    queue: 'orders',
+    job_id: letter.job_id,
+    name: tidy.name,
+  };
   return path.replaceAll(/:(\w+)/g, (_, name: string) => values[name] ?? name);
 }
 
@@ -95,7 +134,7 @@ describe('personal values of a payload, and what repeats them', () => {
   it.each(['viewer', 'responder'])('are in no answer to a %s, whatever they read', async (role) => {
     const answered: Record<string, number> = {};
     for (const path of reads) {
-      for (const query of ['', '?payload=masked', '?q=queue:orders', '?state=dead', '?format=ndjson&columns=payload']) {
+      for (const query of queries) {
         const url = `${filled(path)}${query}`;
         const { statusCode, body } = await app.inject({ url, headers: { 'x-role': role } });
         answered[path] = Math.min(answered[path] ?? 999, statusCode);
