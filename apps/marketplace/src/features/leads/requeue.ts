@@ -1,6 +1,7 @@
 import { type Queryable, sql, type Tx } from '@fmhl/ops';
 import type { ProductMetrics } from '../../metrics.ts';
 import { planSales } from './distribute-job.ts';
+import { offeredForHours } from './retry-plan.ts';
 import { verdictWithin } from './sale.ts';
 
 interface Requeued {
@@ -9,21 +10,36 @@ interface Requeued {
   correlation_id: string;
 }
 
-/** Puts what a paused niche kept from its sale up for it, under new sale numbers. Answers how many. */
+/**
+ * Only what is still on offer is sold by itself. By then its runs and letters are there to be asked: they are removed weeks later, and a lead
+ * whose letter was discarded must not come back with their removal.
+ */
+const isOnOffer = sql`l.approved_at > clock_timestamp() - ${offeredForHours} * interval '1 hour'`;
+
+/** A death that no recorded attempt followed: its letter says what becomes of the sale, also once a person has closed it. */
+const isWithItsLetter = sql`
+  exists (select from ops.job_run r where r.run_key = 'distribute-' || l.id || '-' || l.sale_no and r.state = 'dead')
+  and not exists (select from v_distribution_run d where d.lead_id = l.id and d.sale_no = l.sale_no)`;
+
+/**
+ * Puts what a paused niche kept from its sale up for it, under new sale numbers: what is on offer, and whose job did not die. Answers how
+ * many.
+ */
 export async function requeueApproved(tx: Tx, nicheId: string): Promise<number> {
   const { rows } = await tx.query<Requeued>(sql`
-    update lead set sale_no = sale_no + 1, sale_trigger = 'retry', updated_at = clock_timestamp()
+    update lead l set sale_no = sale_no + 1, sale_trigger = 'retry', updated_at = clock_timestamp()
     where niche_id = ${nicheId} and not is_test
       and (status = 'approved' or (status = 'unsold' and next_try_at <= clock_timestamp()))
+      and ${isOnOffer} and not (${isWithItsLetter})
     returning id, sale_no, correlation_id`);
   return planAll(tx, rows);
 }
 
-/** Leads that wait for a sale which nothing will start: no live run, no dead one that a person must judge, none recorded. */
+/** Leads on offer that wait for a sale which nothing will start: no live run, no dead one that a person must judge, none recorded. */
 export async function stuckLeads(db: Queryable, limit: number): Promise<string[]> {
   const { rows } = await db.query<{ id: string }>(sql`
     select l.id from lead l
-    where ${isOverdue} and not l.is_test
+    where ${isOverdue} and ${isOnOffer} and not l.is_test
       and not exists (select from ops.job_run r
                       where r.run_key = 'distribute-' || l.id || '-' || l.sale_no and r.state in ('enqueued', 'dead'))
       and not exists (select from v_distribution_run d where d.lead_id = l.id and d.sale_no = l.sale_no)

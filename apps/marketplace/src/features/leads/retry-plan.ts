@@ -4,8 +4,10 @@ const hour = 60 * minute;
 /** Waits before each further sale of a lead that found no buyer. */
 const retryDelaysMs = [15 * minute, hour, 6 * hour, 24 * hour] as const;
 
+/** Nothing starts the sale of a lead by itself that was approved longer ago than this. */
+export const offeredForHours = 72;
 /** A lead that found no buyer is offered until this long after its approval. */
-const offeredForMs = 72 * hour;
+const offeredForMs = offeredForHours * hour;
 
 export type RetryPlan = { readonly kind: 'retry'; readonly delayMs: number } | { readonly kind: 'expire' };
 

@@ -1,11 +1,13 @@
 import { randomUUID } from 'node:crypto';
-import { sql, type Tx } from '@fmhl/ops';
+import { raw, sql, type Tx } from '@fmhl/ops';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { LeadOverrides } from '../../testing/leads.ts';
+import { nth } from '../../testing/nth.ts';
 import { openTestWorld, type TestWorld } from '../../testing/world.ts';
 import {
   finishSale,
   leadForSale,
+  leadInvariants,
   type LeadForSale,
   requeueApproved,
   requeueStuck,
@@ -163,6 +165,18 @@ describe('a niche that sells again', () => {
     expect(await read(waiting.id)).toMatchObject({ sale_trigger: 'retry' });
   });
 
+  it('leaves what is no longer on offer, and what died: its letter decides, also when it was discarded', async () => {
+    await make({ approvedAt: minutesAgo(72 * 60 + 1) });
+    await plan((await make()).id, 1, 'dead');
+    const paused = await make();
+    await plan(paused.id, 1, 'dead');
+    await world.db.query(sql`
+      insert into distribution_run (id, lead_id, sale_no, trigger, outcome, attempt, ms, correlation_id)
+      values (gen_random_uuid(), ${paused.id}, 1, 'approved', 'niche_paused', 1, 1, 'test')`);
+    expect(await world.db.transaction((tx) => requeueApproved(tx, nicheId))).toBe(1);
+    expect(await read(paused.id)).toMatchObject({ sale_no: 2 });
+  });
+
   it('plans many at once', async () => {
     const one = await make();
     await world.db.query(sql`
@@ -200,6 +214,16 @@ describe('a lead that waits for a sale nobody starts', () => {
     expect((await read(ended.id))?.jobs).toEqual([`distribute-${ended.id}-1`, `distribute-${ended.id}-2`]);
     expect((await read(overdue.id))?.jobs).toEqual([`distribute-${overdue.id}-5`]);
     expect(await sweep()).toBe(0);
+  });
+
+  it('is left alone once it is no longer on offer: the death of its sale may have been decided about and forgotten', async () => {
+    const forgotten = await old({ approvedAt: minutesAgo(31 * 24 * 60) });
+    const onOffer = await old({ approvedAt: minutesAgo(71 * 60) });
+    expect(await sweep()).toBe(1);
+    expect((await read(forgotten.id))?.jobs).toBeNull();
+    const { rows: found } = await world.db.query(sql`select l.lead_id from (${raw(nth(leadInvariants, 0).sql)}) l`);
+    expect(found).not.toContainEqual({ lead_id: forgotten.id });
+    expect(await read(onOffer.id)).toMatchObject({ sale_no: 2 });
   });
 
   it('is left alone while it is young, while a run lives or has died, and when a run is on record', async () => {
