@@ -10,6 +10,7 @@ import {
   type Ops,
   type OpsOptions,
   type Runnable,
+  type Tx,
 } from '@fmhl/ops';
 import { noAnchor } from './audit-anchor.ts';
 import type { Config } from './config.ts';
@@ -19,6 +20,7 @@ import { eraseNotes } from './features/bad-leads/index.ts';
 import { setLowBalance, watchMoney } from './features/billing/index.ts';
 import { openDistributionHandler, readSales } from './features/distribution/index.ts';
 import { type EmailHandlerDeps, type MailTransport, openEmailHandler, openTransport } from './features/email/index.ts';
+import { eraseReasons } from './features/inbox/index.ts';
 import { confirmToken, eraseToken, requeueApproved } from './features/leads/index.ts';
 import { openExportHandler } from './features/reports/index.ts';
 import { relyingPartyOf } from './features/second-factor/index.ts';
@@ -118,7 +120,7 @@ function routeDeps(config: ReadyConfig, { keys, files, ...deps }: RouteParts) {
   return {
     authDeps: { ...signIn, createProvider, mailVerification },
     accountDeps: { ...signIn, activateProvider, suspendProvider, reinstateProvider },
-    leadDeps: { ...deps, keys, readSales, eraseBeside: eraseNotes },
+    leadDeps: { ...deps, keys, readSales, eraseBeside },
     subscriptionDeps: { ...deps, passwords, setLowBalance, requeueApproved, endAccess },
     billingDeps: { ...deps, depositMode: config.depositMode, webhookSecrets: webhookSecrets(config, keys) },
     distributionRouteDeps: { db: deps.db },
@@ -127,6 +129,12 @@ function routeDeps(config: ReadyConfig, { keys, files, ...deps }: RouteParts) {
     reportDeps: { ...deps, files },
     badLeadDeps: deps,
   };
+}
+
+/** What buyers wrote about a lead, in the features above it. */
+async function eraseBeside(tx: Tx, leadId: string): Promise<void> {
+  await eraseNotes(tx, leadId);
+  await eraseReasons(tx, leadId);
 }
 
 interface RouteParts {

@@ -75,10 +75,17 @@ async function refundedLead() {
   const reported = await product.call({
     method: 'POST',
     url: `/api/v1/provider/inbox/${assignment}/report`,
-    headers: caller.headers,
+    headers: { ...caller.headers, 'idempotency-key': randomUUID() },
     payload: { reason: 'other', notes: 'Wilhelmina says that she never asked' },
   });
-  expect(reported.statusCode).toBe(201);
+  expect([reported.statusCode, reported.json().notes]).toEqual([201, undefined]);
+  const declined = await product.call({
+    method: 'POST',
+    url: `/api/v1/provider/inbox/${assignment}/decline`,
+    headers: { ...caller.headers, 'idempotency-key': randomUUID() },
+    payload: { reason: 'Wilhelmina never answers' },
+  });
+  expect(declined.statusCode).toBe(200);
   const decided = await product.call({
     method: 'POST',
     url: `/api/v1/admin/bad-leads/${assignment}/approve`,
@@ -108,9 +115,9 @@ it('shows why a lead went where it went, until an erasure leaves nothing of the 
     ],
     mails: [{ template: 'lead_confirm' }],
   });
-  expect(await tracesLeft()).toEqual(
-    expect.arrayContaining(['public.lead: Wilhelmina', 'public.bad_lead_report: Wilhelmina']),
-  );
+  const written = ['public.lead: Wilhelmina', 'public.bad_lead_report: Wilhelmina', 'public.inbox_mark: Wilhelmina'];
+  expect(await tracesLeft()).toEqual(expect.arrayContaining(written));
+  expect(await tracesLeft()).not.toContain('ops.idempotency_key: Wilhelmina');
   const answer = await product.call({
     method: 'POST',
     url: '/api/v1/leads/erase',

@@ -36,8 +36,11 @@ export const ownReport = z.object({
   refund_cents: cents.nullable(),
 });
 export type OwnReport = z.infer<typeof ownReport>;
-/** `changed: false` when the report stood already. */
-export const reportResponse = ownReport.extend({ changed: z.boolean() });
+/**
+ * `changed: false` when the report stood already. Without the notes: answers are kept under their `Idempotency-Key`, where no erasure would
+ * find them.
+ */
+export const reportResponse = ownReport.omit({ notes: true }).extend({ changed: z.boolean() });
 
 export const badLeadQuery = pageQuery.extend({
   status: reportStatus.optional(),

@@ -34,7 +34,8 @@ export function providerReportRoutes(app: FastifyInstance, deps: ProviderReportD
         const { id: providerId } = await ownWritingProvider(tx, actor);
         const report = { ...request.body, assignmentId: request.params.id, providerId, actor };
         const { changed, ...row } = await reportBadLead(tx, report, deps);
-        return { status: changed ? 201 : 200, body: { ...viewReport(row), changed } };
+        const { notes: _kept, ...view } = viewReport(row);
+        return { status: changed ? 201 : 200, body: { ...view, changed } };
       }),
   });
   routes.route({

@@ -2,6 +2,7 @@ import { type Actor, adoptCorrelation, appendEvents, audit, type Tx } from '@fmh
 import { refuse } from '../../errors.ts';
 import type { Log } from '../../log.ts';
 import type { ProductMetrics } from '../../metrics.ts';
+import { wordsOf } from '../leads/index.ts';
 import type { ReportRequest } from './contract.ts';
 import { reportedEvent } from './facts.ts';
 import {
@@ -30,15 +31,17 @@ export interface ReportDeps {
 }
 
 /**
- * Takes a provider's word that a lead they bought is bad; no money moves until the staff decide. The same again changes nothing.
+ * Takes a provider's word that a lead they bought is bad; no money moves until the staff decide. The same again changes nothing. Of a lead
+ * that is erased the notes are not kept.
  * Refuses `not_found`, `already_resolved`, `invalid_state` (another report waits), `report_window_closed`, `rate_limited`.
  */
 export async function reportBadLead(
   tx: Tx,
-  report: Report,
+  given: Report,
   deps: ReportDeps,
 ): Promise<ReportRow & { changed: boolean }> {
   const now = deps.now();
+  const report = { ...given, notes: await wordsOf(tx, given, given.notes) };
   const seen = await readOwn(tx, report);
   if (seen.status) return { ...standing(report, seen), changed: false };
   if (now > seen.closes_at) throw refuse('report_window_closed', { closed_at: seen.closes_at.toISOString() });

@@ -1,6 +1,7 @@
 import { type Actor, adoptCorrelation, appendEvents, audit, type Tx } from '@fmhl/ops';
 import { refuse } from '../../errors.ts';
 import type { Log } from '../../log.ts';
+import { wordsOf } from '../leads/index.ts';
 import { insertDecision, type Mark, readDecision } from './queries.ts';
 
 export interface Decision {
@@ -13,12 +14,13 @@ export interface Decision {
 }
 
 /**
- * Notes what a provider makes of a lead they bought; no money moves. The same again changes nothing.
+ * Notes what a provider makes of a lead they bought; no money moves. The same again changes nothing. Of an erased lead no reason is kept.
  * Refuses `not_found`, and `already_decided` for the opposite.
  */
 export async function decide(tx: Tx, input: Decision, { log }: { log: Log }): Promise<Mark & { changed: boolean }> {
   const { assignmentId, providerId, decision } = input;
-  const mark = await insertDecision(tx, { assignmentId, providerId, decision, reason: input.reason });
+  const reason = await wordsOf(tx, input, input.reason);
+  const mark = await insertDecision(tx, { assignmentId, providerId, decision, reason });
   if (!mark) return { ...(await standing(tx, input)), changed: false };
   adoptCorrelation(mark.correlation_id);
   await audit(tx, {

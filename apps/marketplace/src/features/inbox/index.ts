@@ -1,1 +1,2 @@
+export { eraseReasons } from './erase-reasons.ts';
 export { inboxRoutes } from './routes.ts';

@@ -16,3 +16,4 @@ export { planRetry } from './retry-plan.ts';
 export { approveLead, rejectLead } from './review.ts';
 export { finishSale, leadForSale, type LeadForSale, type SaleEnd, type SaleRecord } from './sale.ts';
 export { submitLead } from './submit.ts';
+export { wordsOf } from './words.ts';
