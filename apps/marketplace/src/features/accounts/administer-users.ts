@@ -91,8 +91,9 @@ export async function disableUser(
   if (user.status === 'disabled') return { user, changed: false };
   await refuseLastAdmin(tx, user);
   const version = await setStatus(tx, userId, 'disabled');
-  const details = await endAccess(tx, userId, now);
+  // The account before the sessions, as whoever suspends the provider by itself locks them.
   await suspendProvider(tx, userId);
+  const details = await endAccess(tx, userId, now);
   await tellUser(tx, { type: 'user.disabled', userId, version });
   await audit(tx, { actor, action: 'user.disabled', targetType: 'user', targetId: userId, reason: memo, details });
   return { user: await presentUser(tx, userId), changed: true };

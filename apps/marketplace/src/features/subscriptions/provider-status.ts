@@ -74,6 +74,8 @@ export async function suspendByStaff(tx: Tx, act: ProviderAct, deps: ProviderSta
  * its user is disabled.
  */
 export async function reinstateByStaff(tx: Tx, act: ProviderAct, deps: ProviderStatusDeps): Promise<ProviderTurn> {
+  // Behind the lock that disabling the user takes too: it is over by now, or finds an active provider to suspend.
+  await lockAccountOf(tx, sql`id = ${act.providerId}`);
   if (await isUserDisabled(tx, act.providerId))
     throw refuse('invalid_state', { status: 'suspended', user: 'disabled' });
   const provider = await reinstate(tx, sql`id = ${act.providerId}`, { ref: act.actor.id });
