@@ -3,6 +3,8 @@ import { filterOperators } from './contract.ts';
 
 /** What a subscription's areas and filter would have made of the last 30 days. */
 export const matchPreview = z.strictObject({
+  /** False when it took too long: then nothing was counted. */
+  complete: z.boolean(),
   days: z.int(),
   /** Approved leads of the niche that were looked at, newest first, and whether there were more. */
   leads: z.int(),

@@ -1,8 +1,12 @@
-import { type Queryable, sql } from '@fmhl/ops';
+import { type Database, type Queryable, sql } from '@fmhl/ops';
 import type { FilterRule } from './contract.ts';
 import type { MatchPreview } from './preview-contract.ts';
 
 const days = 30;
+/** Where it takes longer, something else is wrong. */
+const usuallyWithinMs = 5_000;
+/** SQLSTATE of a statement that its timeout ended. */
+const cancelled = '57014';
 /** Leads that are looked at: 20 rules on so many take a second. */
 const lookedAtMost = 10_000;
 
@@ -24,9 +28,22 @@ export interface PreviewedTerms {
 
 /**
  * Judges the approved leads of the last 30 days by a subscription as it stands, by the same rule as the sale. Caps, funds and the fair order
- * are left aside: it says what is asked for, not what would have been sold.
+ * are left aside: it says what is asked for, not what would have been sold. A look that takes longer than `withinMs` is not complete.
  */
-export async function previewMatches(db: Queryable, { id, filter_rules }: PreviewedTerms): Promise<MatchPreview> {
+export async function previewMatches(
+  db: Database,
+  terms: PreviewedTerms,
+  { withinMs = usuallyWithinMs }: { withinMs?: number } = {},
+): Promise<MatchPreview> {
+  try {
+    return await db.transaction((tx) => count(tx, terms), { readOnly: true, statementTimeoutMs: withinMs });
+  } catch (error) {
+    if ((error as { code?: unknown } | null)?.code !== cancelled) throw error;
+    return { complete: false, days, leads: 0, truncated: false, matched: 0, weeks: [], excluded_by: [] };
+  }
+}
+
+async function count(db: Queryable, { id, filter_rules }: PreviewedTerms): Promise<MatchPreview> {
   const { rows } = await db.query<PreviewRow>(previewStatement(id));
   const { areas, areas_alone, by_rule, by_rule_alone, ...seen } = rows[0] as PreviewRow;
   const ofFilter = (filter_rules ?? []).map(({ field, op }, index) => ({
@@ -39,6 +56,7 @@ export async function previewMatches(db: Queryable, { id, filter_rules }: Previe
   }));
   const ofAreas = { rule: 'areas' as const, index: null, field: null, op: null, leads: areas, alone: areas_alone };
   return {
+    complete: true,
     days,
     ...seen,
     leads: Math.min(seen.leads, lookedAtMost),

@@ -7,7 +7,7 @@ import { planOf } from '../../testing/plan.ts';
 import { openTestWorld, type TestWorld } from '../../testing/world.ts';
 import { openPasswords } from '../auth/index.ts';
 import { reinstateProvider, type SubscriptionRouteDeps, subscriptionRoutes, suspendProvider } from './index.ts';
-import { previewStatement } from './preview.ts';
+import { previewMatches, previewStatement } from './preview.ts';
 import { recordStatement } from './provider-record.ts';
 import { reinstateByStaff, suspendByStaff } from './provider-status.ts';
 
@@ -310,6 +310,17 @@ describe('the preview of a subscription', () => {
     });
     await lead(1, 'farm', { areaCodes: ['*'] });
     expect(await preview()).toMatchObject({ leads: 1, matched: 1 });
+  });
+
+  it('that takes too long answers that it is not complete', async () => {
+    const { id } = await world.make.subscription({ providerId: provider.id, levelId: (await level(100)).id });
+    await world.db.transaction(async (tx) => {
+      await tx.query(sql`lock table lead in access exclusive mode`);
+      const terms = { id, filter_rules: null };
+      const seen = await previewMatches(world.db, terms, { withinMs: 50 });
+      expect(seen).toMatchObject({ complete: false, leads: 0, matched: 0, excluded_by: [] });
+    });
+    expect((await get(`/provider/subscriptions/${id}/preview`, own())).body).toMatchObject({ complete: true });
   });
 
   it('is for its owner', async () => {
