@@ -11,12 +11,14 @@ import { openTestWorld, type TestWorld } from './testing/world.ts';
 let world: TestWorld;
 let app: FastifyInstance;
 let crashAt: string | undefined;
+let faulty: string | undefined;
 
 /** Notes that it was done; refuses what begins with `no`, and breaks off at one id. */
 async function act(tx: Tx, id: string): Promise<void> {
   if (id.startsWith('no')) throw refuse('invalid_state');
   await tx.query(sql`insert into done values (${id})`);
-  if (id === crashAt) throw new Error('the connection is gone');
+  if (id === crashAt) await tx.query(sql`select pg_terminate_backend(pg_backend_pid())`);
+  if (id === faulty) throw new Error('one that is broken');
 }
 
 beforeAll(async () => {
@@ -27,7 +29,7 @@ beforeAll(async () => {
       server.post<{ Body: { ids: string[] } }>(
         '/many',
         { config: { access: staff('lead.review'), idempotency: 'required' } },
-        (request, reply) => eachOnce(world.db, request, reply, { ids: request.body.ids, act }),
+        (request, reply) => eachOnce(world.db, request, reply, { ids: request.body.ids, act }, world),
       ),
   });
 });
@@ -47,7 +49,7 @@ async function doneOf(ids: string[]): Promise<string[]> {
 it('goes on, when it is repeated, where a crash broke it off: what was done is done once', async () => {
   const ids = ['a1', 'no1', 'a2', 'a3'];
   crashAt = 'a2';
-  expect((await ask(ids, 'key-of-a-crash')).statusCode).toBe(500);
+  expect((await ask(ids, 'key-of-a-crash')).statusCode).toBe(503);
   expect(await doneOf(ids)).toEqual(['a1']);
   crashAt = undefined;
   const second = await ask(ids, 'key-of-a-crash');
@@ -60,6 +62,27 @@ it('goes on, when it is repeated, where a crash broke it off: what was done is d
   const third = await ask(ids, 'key-of-a-crash');
   expect([third.json(), third.headers['idempotency-replayed']]).toEqual([second.json(), 'true']);
   expect(await doneOf(ids)).toEqual(['a1', 'a2', 'a3']);
+});
+
+it('goes on behind one that is at fault, which is answered and logged, and tried again when it is repeated', async () => {
+  const ids = ['f1', 'f2', 'f3'];
+  faulty = 'f2';
+  const first = await ask(ids, 'key-of-a-fault');
+  expect([first.statusCode, first.json().results]).toEqual([
+    200,
+    [
+      { id: 'f1', ok: true },
+      { id: 'f2', ok: false, code: 'internal' },
+      { id: 'f3', ok: true },
+    ],
+  ]);
+  expect(await doneOf(ids)).toEqual(['f1', 'f3']);
+  expect(world.lines.find((line) => line.includes('one that is broken'))).toContain('"level":"error"');
+  faulty = undefined;
+  const again = await ask(ids, 'key-of-a-fault');
+  expect(again.json().results).toEqual(ids.map((id) => ({ id, ok: true })));
+  expect(again.headers['idempotency-replayed']).toBeUndefined();
+  expect(await doneOf(ids)).toEqual(ids);
 });
 
 it('is done once by racers under one key', async () => {

@@ -2,16 +2,17 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { type Answer, type Database, databaseFailure, idempotencyKey, once, Refusal, type Tx } from '@fmhl/ops';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { actorOf } from './access.ts';
+import type { Log } from './log.ts';
 
 /** What became of one of many. */
 export interface EachResult {
   readonly id: string;
   readonly ok: boolean;
-  /** Of the refusal; absent for what was done. */
+  /** Of the refusal, or `internal` for a fault of ours; absent for what was done. */
   readonly code?: string;
 }
 
-/** The same with what was done; absent for a refusal. */
+/** The same with what was done; absent for a refusal or a fault. */
 export type StepResult<Done> = EachResult & { readonly done?: Done };
 
 export interface Steps<Begun extends { readonly ids: readonly string[] }, Done> {
@@ -24,13 +25,15 @@ export interface Steps<Begun extends { readonly ids: readonly string[] }, Done> 
 /**
  * Acts on many, each in a transaction of its own, under one `Idempotency-Key`: what was done is done once, and a repeat goes on where the
  * first request broke off and answers the same. A step is tried again in place after a lock conflict, and after a COMMIT whose end nobody
- * heard, which its key tells. What was found to do and what each step did are kept as JSON.
+ * heard, which its key tells. What was found to do and what each step did are kept as JSON. A step that is at fault itself is logged, answered
+ * `internal` and not kept: the others go on, and a repeat tries it again.
  */
 export async function stepsOnce<Begun extends { readonly ids: readonly string[] }, Done>(
   db: Database,
   request: FastifyRequest,
   reply: FastifyReply,
   { begin, act }: Steps<Begun, Done>,
+  { log }: { log: Log },
 ): Promise<{ begun: Begun; results: StepResult<Done>[] }> {
   const route = `${request.method} ${request.routeOptions.url}`;
   const scope = { actor: actorOf(request).id, route, key: idempotencyKey(request), request: request.body ?? null };
@@ -40,7 +43,9 @@ export async function stepsOnce<Begun extends { readonly ids: readonly string[] 
   const results: StepResult<Done>[] = [];
   for (const id of new Set(first.body.ids)) {
     const step = { ...scope, route: `${route} ${id}` };
-    const answer = await inPlace(() => once(db, step, (tx) => resultOf(id, act(tx, id))));
+    const answer = await inPlace(() => once(db, step, (tx) => resultOf(id, act(tx, id)))).catch((error: unknown) =>
+      faultOf(error, { id, route, log }),
+    );
     results.push(answer.body);
     replayed &&= answer.replayed;
   }
@@ -54,8 +59,9 @@ export async function eachOnce(
   request: FastifyRequest,
   reply: FastifyReply,
   { ids, act }: { ids: readonly string[]; act: (tx: Tx, id: string) => Promise<unknown> },
+  deps: { log: Log },
 ): Promise<{ results: EachResult[] }> {
-  const { results } = await stepsOnce(db, request, reply, { begin: async () => ({ ids }), act });
+  const { results } = await stepsOnce(db, request, reply, { begin: async () => ({ ids }), act }, deps);
   return { results: results.map(({ done: _done, ...result }) => result) };
 }
 
@@ -66,6 +72,13 @@ async function resultOf<Done>(id: string, acting: Promise<Done>): Promise<Answer
     if (!(error instanceof Refusal)) throw error;
     return { status: 200, body: { id, ok: false, code: error.code } };
   }
+}
+
+/** Of a step that was rolled back. What ails the database, and refusals of the key, concern the request as a whole. */
+function faultOf(error: unknown, { id, route, log }: { id: string; route: string; log: Log }) {
+  if (error instanceof Refusal || databaseFailure(error) !== undefined) throw error;
+  log.error('http_error', error, { route, id });
+  return { body: { id, ok: false, code: 'internal' }, replayed: false };
 }
 
 /** Tries of one step. */

@@ -90,13 +90,12 @@ function bulkRoute(app: FastifyInstance, deps: AdminBadLeadDeps): void {
       const { action, ids, memo } = request.body;
       const decide: (tx: Tx, decision: Decision, deps: RefundDeps) => Promise<Decided> = decides[action];
       const actor = actorOf(request);
-      const { results } = await stepsOnce(deps.db, request, reply, {
-        begin: async () => ({ ids }),
-        act: async (tx, assignmentId) => {
-          const { changed } = await decide(tx, { assignmentId, memo, actor }, deps);
-          return { changed };
-        },
-      });
+      const begin = async () => ({ ids });
+      const act = async (tx: Tx, assignmentId: string) => {
+        const { changed } = await decide(tx, { assignmentId, memo, actor }, deps);
+        return { changed };
+      };
+      const { results } = await stepsOnce(deps.db, request, reply, { begin, act }, deps);
       return { results: results.map(viewStep) };
     },
   });

@@ -1,3 +1,4 @@
+import type { Tx } from '@fmhl/ops';
 import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { actorOf, staff } from '../../access.ts';
@@ -27,10 +28,11 @@ export function markBadRoute(app: FastifyInstance, deps: AdminBadLeadDeps): void
         return { ...plan, dry_run: true, has_more: hasMore, results: [] };
       }
       const actor = actorOf(request);
-      const { begun, results } = await stepsOnce(deps.db, request, reply, {
-        begin: (tx) => chooseBad(tx, { selection, expected }),
-        act: (tx, leadId) => markLeadBad(tx, { leadId, memo, actor }, deps),
-      });
+      const steps = {
+        begin: (tx: Tx) => chooseBad(tx, { selection, expected }),
+        act: (tx: Tx, leadId: string) => markLeadBad(tx, { leadId, memo, actor }, deps),
+      };
+      const { begun, results } = await stepsOnce(deps.db, request, reply, steps, deps);
       const done = sumOf(results.flatMap((one) => one.done ?? []));
       return { ...done, dry_run: false, has_more: begun.hasMore, results: results.map(viewStep) };
     },

@@ -257,28 +257,50 @@ describe('marking leads bad', () => {
   });
 });
 
-describe('marking leads bad, broken off in the middle', () => {
-  it('goes on under its key with what is left of the same leads, and answers for all of them', async () => {
-    const { db } = world;
+describe('marking leads bad', () => {
+  const run = (text: string) => world.db.query({ name: '', text, values: [] });
+  /** Three sold leads, and how to mark them under one key; a refund of the second fails with a code while it is planted. */
+  async function planted(code: string) {
     const leads = [await soldLead(), await soldLead(), await soldLead()];
     const expected = { leads: 3, assignments: 9, providers: 3, refund_cents: 9 * 2_800 };
     const request = { ids: leads.map((lead) => lead.leadId), memo, expected };
     const key = randomUUID();
-    const run = (text: string) => db.query({ name: '', text, values: [] });
-    await run(`create function fail_refund() returns trigger language plpgsql as $$ begin raise 'planted'; end $$`);
+    await run(`create or replace function fail_refund() returns trigger language plpgsql
+               as $$ begin raise 'planted' using errcode = '${code}'; end $$`);
     await run(`create trigger planted before insert on ledger_entry for each row
                when (new.assignment_id = '${nth(leads, 1).id}') execute function fail_refund()`);
-    const first = await market.withKey(key, 'POST', '/admin/leads/mark-bad', request);
-    expect(first.status).toBe(500);
-    expect(await Promise.all(leads.map(async ({ ids }) => (await refundsOf(ids)).length))).toEqual([3, 0, 0]);
-    await run('drop trigger planted on ledger_entry');
-    const second = await market.withKey(key, 'POST', '/admin/leads/mark-bad', request);
+    return {
+      leads,
+      expected,
+      mark: () => market.withKey(key, 'POST', '/admin/leads/mark-bad', request),
+      refunded: () => Promise.all(leads.map(async ({ ids }) => (await refundsOf(ids)).length)),
+      mend: () => run('drop trigger planted on ledger_entry'),
+    };
+  }
+
+  it('that is broken off in the middle goes on under its key with what is left of the same leads, and answers for all of them', async () => {
+    const { leads, expected, mark, refunded, mend } = await planted('57P01');
+    expect((await mark()).status).toBe(503);
+    expect(await refunded()).toEqual([3, 0, 0]);
+    await mend();
+    const second = await mark();
     expect([second.status, second.headers['idempotency-replayed']]).toEqual([200, undefined]);
     expect(second.body).toMatchObject({ ...expected, dry_run: false });
     expect(second.body.results).toEqual(leads.map(({ leadId }) => ({ id: leadId, ok: true, changed: true })));
-    const third = await market.withKey(key, 'POST', '/admin/leads/mark-bad', request);
+    const third = await mark();
     expect([third.body, third.headers['idempotency-replayed']]).toEqual([second.body, 'true']);
-    expect(await Promise.all(leads.map(async ({ ids }) => (await refundsOf(ids)).length))).toEqual([3, 3, 3]);
+    expect(await refunded()).toEqual([3, 3, 3]);
+  });
+
+  it('goes on behind a lead that is at fault, which stays as it was and is marked by a repeat once it is mended', async () => {
+    const { leads, expected, mark, refunded, mend } = await planted('P0001');
+    const first = await mark();
+    expect([first.status, first.body]).toMatchObject([200, { leads: 2, assignments: 6 }]);
+    expect(first.body.results[1]).toEqual({ id: nth(leads, 1).leadId, ok: false, changed: false, code: 'internal' });
+    expect(await refunded()).toEqual([3, 0, 3]);
+    await mend();
+    expect((await mark()).body).toMatchObject(expected);
+    expect(await refunded()).toEqual([3, 3, 3]);
   });
 });
 
@@ -290,8 +312,8 @@ describe('what stands after all this', () => {
     );
     expect(world.metrics.counts.refundsApproved).toBe(nth(rows, 0).refunds);
     expect(world.metrics.counts['billingOperationDurationMs.refund']).toBeGreaterThan(0);
-    // That of the refund which was made to fail.
-    expect(world.metrics.counts['billingFailure.refund.error']).toBe(1);
+    // Those of the refunds which were made to fail.
+    expect(world.metrics.counts['billingFailure.refund.error']).toBe(2);
   });
 
   it('cannot be undone: a refund stays one, a report is never removed', async () => {

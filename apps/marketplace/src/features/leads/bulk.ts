@@ -1,4 +1,4 @@
-import type { Database } from '@fmhl/ops';
+import type { Database, Tx } from '@fmhl/ops';
 import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { actorOf, staff } from '../../access.ts';
@@ -30,14 +30,12 @@ export function bulkRoute(app: FastifyInstance, deps: BulkDeps): void {
     handler: (request, reply) => {
       const { action, ids, reason = '' } = request.body;
       const actor = actorOf(request);
-      return eachOnce(deps.db, request, reply, {
-        ids,
-        act: (tx, leadId) => {
-          if (action === 'approve') return approveLead(tx, { leadId, actor }, deps);
-          if (action === 'reject') return rejectLead(tx, { leadId, reason, actor }, deps);
-          return distributeLead(tx, { leadId, memo: reason, actor });
-        },
-      });
+      const act = (tx: Tx, leadId: string): Promise<unknown> => {
+        if (action === 'approve') return approveLead(tx, { leadId, actor }, deps);
+        if (action === 'reject') return rejectLead(tx, { leadId, reason, actor }, deps);
+        return distributeLead(tx, { leadId, memo: reason, actor });
+      };
+      return eachOnce(deps.db, request, reply, { ids, act }, deps);
     },
   });
 }
