@@ -39,6 +39,13 @@ async function asleep({
   return { id, providerId };
 }
 
+async function stillAsleep(): Promise<number> {
+  const { rows } = await db.query<{ count: number }>(
+    sql`select count(*)::int as count from subscription where status = 'paused_funds'`,
+  );
+  return nth(rows, 0).count;
+}
+
 async function statusOf(id: string): Promise<string> {
   const { rows } = await db.query<{ status: string }>(sql`select status from subscription where id = ${id}`);
   return nth(rows, 0).status;
@@ -108,13 +115,13 @@ describe('reactivation', () => {
     expect(rows).toEqual([{ mails: 12 }]);
   });
 
-  it('goes on where it was stopped', async () => {
+  it('goes on where it was stopped, and counts what the run did before', async () => {
     const sleepers = await Promise.all(Array.from({ length: 5 }, () => asleep()));
     const stop = new AbortController();
     const metrics = { subscriptionsReactivated: { inc: () => stop.abort(new Error('stopped by a test')) } };
     const runId = randomUUID();
     await expect(run({ runId, batch: 2, signal: stop.signal, metrics })).rejects.toThrow('stopped by a test');
-    expect(await run({ runId })).toMatchObject({ reactivated: 3 });
+    expect(await run({ runId })).toMatchObject({ reactivated: 5, providers: 5, checked: (await stillAsleep()) + 5 });
     expect(new Set(await Promise.all(sleepers.map(({ id }) => statusOf(id))))).toEqual(new Set(['active']));
   });
 

@@ -3,7 +3,7 @@ import type { Log } from '../../log.ts';
 import type { ProductMetrics } from '../../metrics.ts';
 import { announce } from './funding.ts';
 import type { Turned } from './queries.ts';
-import { findFundable, reactivate } from './reactivation-queries.ts';
+import { findFundable, reactivate, wokenBy } from './reactivation-queries.ts';
 
 export interface ReactivationOptions {
   readonly db: Database;
@@ -35,23 +35,22 @@ const namedARow = 20;
 /**
  * Makes active what sleeps for funds although the balance pays it. A safety net: every credit and every price cut resumes at once, so that
  * a find is a warning. What a provider or an administrator paused stays so. Each batch is its own commit, so a crash loses none, and an
- * attempt that follows finds the rest.
+ * attempt that follows finds the rest, and answers for the whole run.
  */
 export async function reactivateSubscriptions(options: ReactivationOptions): Promise<ReactivationCounts> {
   const { db, runId, signal, batch = 2_000, log, metrics } = options;
-  const { checked, providerIds } = await findFundable(db);
+  const before = await wokenBy(db, runId);
+  const found = await findFundable(db);
+  const { providerIds } = found;
   const ids: string[] = [];
-  let reactivated = 0;
-  let providers = 0;
   for (let from = 0; from < providerIds.length; from += batch) {
     signal?.throwIfAborted();
     const turned = await db.transaction((tx) => wake(tx, providerIds.slice(from, from + batch), options));
-    const count = countOf(turned);
-    metrics.subscriptionsReactivated.inc(count);
-    reactivated += count;
-    providers += turned.length;
+    metrics.subscriptionsReactivated.inc(countOf(turned));
     for (const row of turned) if (ids.length < namedAtMost) ids.push(...row.ids);
   }
+  const checked = before.reactivated + found.checked;
+  const { reactivated, providers } = await wokenBy(db, runId);
   if (reactivated > 0) {
     const named = ids.slice(0, namedAtMost);
     const subscription_ids = named.flatMap((_id, at) =>

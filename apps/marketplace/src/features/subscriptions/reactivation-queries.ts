@@ -1,4 +1,4 @@
-import { prepared, type Queryable, type Sql, sql } from '@fmhl/ops';
+import { currentContext, prepared, type Queryable, type Sql, sql } from '@fmhl/ops';
 import type { Turned } from './queries.ts';
 
 /** One look over all who sleep. Nearly none of them can pay: whose provider may buy is asked last, of the few who can. */
@@ -59,4 +59,15 @@ export function reactivateStatement(providerIds: readonly string[], ref: string)
 export async function reactivate(tx: Queryable, providerIds: readonly string[], ref: string): Promise<Turned[]> {
   const { rows } = await tx.query<Turned>(prepared('reactivate', reactivateStatement(providerIds, ref)));
   return rows;
+}
+
+/** What a run has woken, by its facts: with what its attempts did that broke off. */
+export async function wokenBy(db: Queryable, runId: string): Promise<{ reactivated: number; providers: number }> {
+  const { rows } = await db.query<{ reactivated: number; providers: number }>(sql`
+    select coalesce(sum((payload ->> 'count')::int), 0)::int as reactivated,
+           count(distinct payload ->> 'provider_id')::int as providers
+    from ops.event_outbox
+    where correlation_id = ${currentContext()?.correlationId ?? 'none'} and type = 'subscription.resumed'
+      and payload ->> 'cause' = 'reactivation' and payload ->> 'ref' = ${runId}`);
+  return rows[0] ?? { reactivated: 0, providers: 0 };
 }
