@@ -2,11 +2,12 @@ import { createHash } from 'node:crypto';
 import { Script } from 'node:vm';
 import { type JobHandler, sql } from '@fmhl/ops';
 import type { FastifyInstance } from 'fastify';
-import { afterAll, beforeAll, describe, expect, inject, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { type App, openApp } from './app.ts';
 import { readConfig } from './config.ts';
 import { type Mailbox, startMailbox } from './embedded/mailbox.ts';
 import { buildHttp } from './http.ts';
+import { retainTables } from './retention.ts';
 import { openTestWorld, type TestWorld } from './testing/world.ts';
 
 let world: TestWorld;
@@ -118,15 +119,12 @@ describe('a provider who registers', () => {
   });
 });
 
-it('the sweeper removes what has ended', async () => {
+it('the retention removes challenges that have ended', async () => {
   await world.db.query(sql`
     insert into identity.passkey_challenge (challenge, purpose, expires_at)
     values ('old', 'sign_in', now() - interval '1 s'), ('young', 'sign_in', now() + interval '1 hour')`);
-  const sweeper = app.sweeper();
-  await sweeper.start();
-  await vi.waitFor(async () => {
-    const { rows } = await world.db.query(sql`select challenge from identity.passkey_challenge`);
-    expect(rows).toEqual([{ challenge: 'young' }]);
-  }, 10_000);
-  await sweeper.stop();
+  const { signal } = new AbortController();
+  expect(await retainTables(app.db, { now: app.now(), signal })).toMatchObject({ tokens_and_challenges: 1 });
+  const { rows } = await world.db.query(sql`select challenge from identity.passkey_challenge`);
+  expect(rows).toEqual([{ challenge: 'young' }]);
 });
