@@ -1,5 +1,5 @@
 import { csvLine, type Database } from '@fmhl/ops';
-import { collectGarbage } from './collect-garbage.ts';
+import { collectGarbage, isGarbageDue } from './collect-garbage.ts';
 import { type ExportRow, markProgress } from './export-queries.ts';
 import { columnNames, lineWriter, pageOfRows, type PageRow, type Position, type Selection } from './export-types.ts';
 
@@ -19,9 +19,6 @@ export interface Writing {
   readonly selection: Selection;
   readonly written: Written;
 }
-
-/** After so many pages their garbage is worth collecting; before the first of many, what others have left. */
-const pagesOfGarbage = 40;
 
 const byteOrderMark = '\ufeff';
 
@@ -44,8 +41,8 @@ export async function* writeRows(
     for (const row of rows) page.append(lineOf(row));
     if (rows.length > 0) yield page.take();
     written.rows += rows.length;
-    if (rows.length === pageRows && pages % pagesOfGarbage === 0) collectGarbage();
     pages += 1;
+    if (rows.length === pageRows && isGarbageDue(pages)) collectGarbage();
     if (!(await markProgress(db, own, { rowsDone: written.rows }))) throw new ExportEnded();
     const last = rows.length === pageRows ? rows.at(-1) : undefined;
     after = last && [last.position_1, last.position_2];
