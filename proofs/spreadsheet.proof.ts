@@ -1,7 +1,8 @@
 /**
  * Exports opened in a spreadsheet program: no cell of one is evaluated, whatever strangers typed, and money is still numbers.
  *
- * LibreOffice reads each file as it does by itself, and once more told to evaluate formulas; a file without our escaping shows that it would.
+ * LibreOffice reads each file as it does by itself, once more told to evaluate formulas, and so again with `;` and with tabs between cells,
+ * as programs in many languages do by their settings; a file without our escaping shows that it would.
  * Where it is missing and this is a Debian machine of ours, it is installed; where that is not possible the proof says that it did not run.
  */
 import { execFileSync, spawnSync } from 'node:child_process';
@@ -39,6 +40,14 @@ const starts = [
   '"=',
   ',=',
   '\n=',
+  'Ann;=',
+  'Ann; =',
+  'Ann;"=',
+  'Ann;+',
+  'Ann;-',
+  'Ann;@',
+  'Ann\t=',
+  'Ann\t-',
 ];
 const bodies = [
   '1+1',
@@ -54,17 +63,25 @@ export async function run({ say }: RunOptions): Promise<Figure[]> {
   const directory = mkdtempSync(join(tmpdir(), 'fmhl-spreadsheet-'));
   try {
     const files = await writeFiles(directory);
-    const look = (file: string, evaluate: boolean) => open(office, file, { directory, evaluate });
-    const found = files.flatMap((file) => [look(file, false), look(file, true)]);
+    const look = (file: string, evaluate: boolean, separator: Separator = ',') =>
+      open(office, file, { directory, evaluate, separator });
+    const found = files.flatMap((file) => [
+      look(file, false),
+      look(file, true),
+      look(file, true, ';'),
+      look(file, true, '\t'),
+    ]);
     const control = join(directory, 'control.csv');
     writeFileSync(control, typed.map((text) => `"${text.replaceAll('"', '""')}"\r\n`).join(''));
     const leads = look(join(directory, 'leads.csv'), true);
     const ledger = look(join(directory, 'ledger.csv'), true);
-    say(`${typed.length} texts in ${files.length} files, each opened in two ways`);
+    say(`${typed.length} texts in ${files.length} files, each opened in four ways`);
     return [
       exactly(0, { what: 'cells that were evaluated', value: sum(found, 'formulas'), unit: 'cells' }),
       exactly(0, { what: 'cells that link somewhere', value: sum(found, 'links'), unit: 'cells' }),
       atLeast(5, { what: 'the same without escaping', value: look(control, true).formulas, unit: 'cells' }),
+      atLeast(5, { what: 'and between semicolons', value: look(control, true, ';').formulas, unit: 'cells' }),
+      atLeast(5, { what: 'and between tabs', value: look(control, true, '\t').formulas, unit: 'cells' }),
       exactly(typed.length + 1, { what: 'rows of the leads, their names with them', value: leads.rows, unit: 'rows' }),
       exactly(2, { what: 'amounts that are numbers, one below zero', value: ledger.amounts, unit: 'cells' }),
     ];
@@ -135,16 +152,27 @@ interface Opened {
   readonly amounts: number;
 }
 
-/** Commas, quotes, UTF-8, from the first line; the last says whether a text that looks like a formula is one. */
-const asCsv = (evaluate: boolean) => `CSV:44,34,76,1,,0,false,true,false,false,false,0,${evaluate}`;
+type Separator = ',' | ';' | '\t';
+
+/** How it is opened: whether texts that look like formulas are evaluated, and what stands between cells. */
+interface Opening {
+  readonly directory: string;
+  readonly evaluate: boolean;
+  readonly separator: Separator;
+}
+
+/** The separator, quotes, UTF-8, from the first line; the last says whether a text that looks like a formula is one. */
+const asCsv = ({ separator, evaluate }: Opening) =>
+  `CSV:${separator.charCodeAt(0)},34,76,1,,0,false,true,false,false,false,0,${evaluate}`;
 
 /** Opens a file and reads what the program made of it, from its own flat format. */
-function open(office: string, file: string, { directory, evaluate }: { directory: string; evaluate: boolean }): Opened {
+function open(office: string, file: string, opening: Opening): Opened {
+  const { directory } = opening;
   const profile = `-env:UserInstallation=file://${directory}/profile`;
   const args = [
     profile,
     '--headless',
-    `--infilter=${asCsv(evaluate)}`,
+    `--infilter=${asCsv(opening)}`,
     '--convert-to',
     'fods',
     '--outdir',

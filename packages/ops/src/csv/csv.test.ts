@@ -26,7 +26,19 @@ function parse(text: string): string[][] {
   return rows.slice(0, -1);
 }
 
-const withoutApostrophe = (cell: string) => (isFormula(cell) ? cell.slice(1) : cell);
+/** What was written, from what is read: an apostrophe that stands before a formula is ours. */
+const withoutApostrophe = (cell: string) =>
+  (isFormula(cell) ? cell.slice(1) : cell).replaceAll(
+    /(?<=[;,\t\r\n])'(?=(?:(?![\t\r\n])['"\s\p{C}])*[=+\-@|＝＋－−＠｜﹢﹣﹦﹫⁺⁼₊₌﬩⩵⩶])/gu,
+    '',
+  );
+
+/** The cells of a line, for a program that separates them by another sign: of quotes that begin a cell the first opens it, and two are one. */
+function cellsBetween(separator: string, line: string): string[] {
+  return line
+    .split(new RegExp(`[${separator}\r\n]`))
+    .map((cell) => cell.replace(/^"+/, (quotes) => '"'.repeat((quotes.length - 1) >> 1)));
+}
 
 /** Texts with what breaks files and starts formulas in many places. */
 const hostile = fc.string({
@@ -40,7 +52,9 @@ describe('a line of CSV', () => {
     [['plain', 7, true, null, undefined], 'plain,7,true,,'],
     [['a,b', 'say "hi"', 'two\nlines'], '"a,b","say ""hi""","two\nlines"'],
     [['=1+1', '+1', '-1', '@x', '\tx', ' =cmd'], "'=1+1,'+1,'-1,'@x,'\tx,' =cmd"],
-    [['\r=1', '\u3000＝1', '＋1', '－1', '＠x', '\u200b=1'], "\"'\r=1\",'\u3000＝1,'＋1,'－1,'＠x,'\u200b=1"],
+    [['\r=1', '\u3000＝1', '＋1', '－1', '＠x', '\u200b=1'], "\"'\r'=1\",'\u3000＝1,'＋1,'－1,'＠x,'\u200b=1"],
+    [['a;=1', 'a\t@x', 'a,-1', 'a; +1', 'a\n|x', 'a;"=1'], `a;'=1,a\t'@x,"a,'-1",a;' +1,"a\n'|x","a;'""=1"`],
+    [['a;1', 'a=;b', "a;'=1"], `a;1,a=;b,a;''=1`],
     [["'tis", "'=1", 'a=1', '1-1'], "'tis,''=1,a=1,1-1"],
     [[-1, new Date(0)], '-1,1970-01-01T00:00:00.000Z'],
   ])('of %j', (cells, line) => {
@@ -54,6 +68,16 @@ describe('a line of CSV', () => {
     ['=x', `"'=x"`],
   ])('of one text that is quoted: %j', (text, cell) => {
     expect(csvText(text)).toBe(cell);
+  });
+
+  it.each([';', '\t'])('begins no cell with a formula for who separates by %j, either', (separator) => {
+    fc.assert(
+      fc.property(texts, fc.boolean(), (row, isQuoted) => {
+        const line = isQuoted ? row.map(csvText).join(',') : csvLine(row);
+        const shown = cellsBetween(separator, line).map((cell) => cell.normalize('NFKC').trim());
+        expect(shown.filter((cell) => /^[=+\-@|]/.test(cell))).toEqual([]);
+      }),
+    );
   });
 
   it('reads back as what was written, whatever the texts hold', () => {
