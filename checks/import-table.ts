@@ -64,10 +64,11 @@ export const restricted: Restricted[] = [
   { path: `${application}/cli.ts`, importedBy: [], because: 'it is the command' },
   { path: `${application}/commands`, importedBy: ['cli.ts'], because: 'a command is a face, not a part' },
   { path: `${application}/up.ts`, importedBy: ['cli.ts', 'commands', 'testing'], because: 'it starts everything' },
+  { path: `${application}/whole-product.ts`, importedBy: ['up.ts'], because: 'it is loaded while the servers start' },
   { path: `${application}/contract.ts`, importedBy: ['top'], because: 'it is for the browser side' },
   {
     path: `${application}/roles`,
-    importedBy: ['up.ts', 'cli.ts', 'commands'],
+    importedBy: ['whole-product.ts', 'cli.ts', 'commands'],
     because: 'a role is where a process begins',
   },
   {

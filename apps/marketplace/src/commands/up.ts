@@ -1,6 +1,5 @@
 import type { Command } from 'commander';
 import { type Flags, readProcessConfig } from '../config.ts';
-import { up } from '../up.ts';
 import { endWith } from './end.ts';
 
 export function upCommand(program: Command): void {
@@ -20,6 +19,9 @@ export function upCommand(program: Command): void {
       '\nMore by environment: METRICS_PORT, SMTP_URL, PUBLIC_URL, LOG_LEVEL and others;\nall of it is in docs/reference/configuration.md.',
     )
     .action(async (flags: Flags) => {
-      endWith(await up(readProcessConfig(flags)));
+      const config = readProcessConfig(flags);
+      // The whole product, which a wrong setting and the help do not need.
+      const { up } = await import('../up.ts');
+      endWith(await up(config));
     });
 }

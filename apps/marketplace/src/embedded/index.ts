@@ -7,7 +7,6 @@ import { runningRedis, startRedis } from './redis.ts';
 
 export { type MailBehaviour, type MailMode, mailModes } from './mail-behaviour.ts';
 export { type Mail, type Mailbox, type MailboxOptions, startMailbox } from './mailbox.ts';
-export { mailboxRoutes } from './mailbox-routes.ts';
 export { type EmbeddedPostgres, type PostgresOptions, startPostgres } from './postgres.ts';
 export { type EmbeddedRedis, type RedisOptions, startRedis } from './redis.ts';
 export { leaveSocketDirectory, socketDirectory } from './server-home.ts';

@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import Fastify from 'fastify';
 import { createTransport, type SendMailOptions } from 'nodemailer';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { type Mailbox, type MailboxOptions, mailboxRoutes, startMailbox } from './index.ts';
+import { type Mailbox, type MailboxOptions, startMailbox } from './index.ts';
+import { mailboxRoutes } from '../mailbox-routes.ts';
 
 async function openMailbox(options: MailboxOptions = {}): Promise<Mailbox> {
   const mailbox = await startMailbox(options);

@@ -2,7 +2,7 @@ import type {} from '@fastify/swagger';
 import { guardNetworks } from '@fmhl/ops';
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply } from 'fastify';
 import { z } from 'zod';
-import type { Mail, Mailbox } from './mailbox.ts';
+import type { Mail, Mailbox } from './embedded/index.ts';
 
 const listQuery = z.object({ to: z.string().max(320).optional() });
 
