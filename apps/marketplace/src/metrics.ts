@@ -17,7 +17,13 @@ export type BillingOperation = (typeof billingOperations)[number];
 /** What can fail about money: an operation, or the agreement of a balance with its ledger. */
 export const billingFailureOperations = [...billingOperations, 'reconcile'] as const;
 export type BillingFailureOperation = (typeof billingFailureOperations)[number];
-export const billingFailureReasons = ['charge_mismatch', 'contradiction', 'discrepancy', 'many_corrections', 'error'] as const;
+export const billingFailureReasons = [
+  'charge_mismatch',
+  'contradiction',
+  'discrepancy',
+  'many_corrections',
+  'error',
+] as const;
 export type BillingFailureReason = (typeof billingFailureReasons)[number];
 
 /** The instruments of the product's own metrics. Move them after the commit: `tx.afterCommit(() => …)`. */
