@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { z } from 'zod';
 import { type App, openApp } from './app.ts';
 import { type Environment, readConfig } from './config.ts';
-import { buildHttp } from './http.ts';
+import { buildHttp, compileSerializer } from './http.ts';
 
 type Server = Awaited<ReturnType<typeof buildHttp>>;
 
@@ -159,5 +160,17 @@ describe('the OpenAPI document', () => {
     expect(headerOf('post /api/v1/webhooks/payments', 'x-fmhl-signature')?.required).toBe(true);
     const queues = operations['get /api/v1/admin/queues']?.responses['200'];
     expect(fieldsOf(queues?.content)).toEqual(['queues', 'as_of', 'counted_from']);
+  });
+});
+
+describe('the serializer of answers', () => {
+  it('is built at the first answer, once, and strips what the schema does not name', () => {
+    let built = 0;
+    const schema = z.object({ lead: z.lazy(() => (built++, z.object({ id: z.int() }))) });
+    const serialize = compileSerializer({ schema, method: 'GET', url: '/leads' });
+    expect(built).toBe(0);
+    const answer = { lead: { id: 7, phone: 'hidden' }, token: 'hidden' };
+    expect([serialize(answer), serialize(answer)]).toEqual(['{"lead":{"id":7}}', '{"lead":{"id":7}}']);
+    expect(built).toBe(1);
   });
 });
