@@ -57,7 +57,7 @@ describe('an export', () => {
       { message: '@a\n-b', age: 2 },
     ]);
     const { body } = await get(`${at}?columns=error_message`);
-    expect(body).toBe(`error_message\r\n"'=HYPERLINK(""http://x"")"\r\n'+1\r\n"'@a\n-b"\r\n`);
+    expect(body).toBe(`error_message\r\n"'=HYPERLINK(""http://x"")"\r\n'+1\r\n"'@a\n'-b"\r\n`);
   });
 
   it('gives payloads letter by letter, one JSON value in a line', async () => {

@@ -81,7 +81,17 @@ describe('an export of a provider', () => {
     const id = await ready('provider', 'inbox');
     const [names = [], ...rows] = readCsv((await ask('provider', `/exports/${id}/download`)).body);
     const cells = rows.map((row) => row[names.indexOf('name')]);
-    expect(cells).toEqual([...typed.slice(0, -1).map((name) => `'${name}`), 'a, "b"\r\nc']);
+    expect(cells).toEqual([
+      `'=HYPERLINK("http://x";"y")`,
+      `'+1`,
+      `'-2+3`,
+      `'@SUM(1)`,
+      // A program that separates cells at tabs would see two.
+      `'\t'=1`,
+      `' =1`,
+      `'＝1`,
+      'a, "b"\r\nc',
+    ]);
   });
 
   it('holds what was there at the moment of the request, as it was then', async () => {
