@@ -141,7 +141,14 @@ async function fillRecorded({ db, queues, jobs }: Bench): Promise<void> {
     const drafts = Array.from({ length: 500 }, (_, at) => ({ key: `noop-${from + at}`, payload: { n: from + at } }));
     await db.transaction((tx) => enqueueMany(tx, noop, 'task', drafts));
   }
-  const deps = { db, redis: queues, failpoint: noFailpoints, onDispatched: () => {}, onRefused: async () => {} };
+  const deps = {
+    db,
+    redis: queues,
+    failpoint: noFailpoints,
+    mostWaiting: jobs,
+    onDispatched: () => {},
+    onRefused: async () => {},
+  };
   while ((await dispatchOnce(deps)).more);
   await db.query(sql`analyze ops.job_run`);
 }
