@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import { sql } from '@fmhl/ops';
+import { sql, systemActor } from '@fmhl/ops';
 import type { FastifyInstance } from 'fastify';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { type Cut, type CuttableDatabase, openCuttableDatabase } from '../../testing/cut-commit.ts';
 import { brokenInvariants } from '../../testing/distribution.ts';
 import { openTestServer, signedInAs } from '../../testing/http.ts';
@@ -205,4 +205,37 @@ describe('the statement of a refund', () => {
     expect(world.metrics.counts['billingFailure.refund.error']).toBe(1);
     expect(await refunds([id])).toBe(0);
   });
+
+  it('locks accounts in the order of their providers, as everywhere, so that none can wait in a circle', async () => {
+    const many = await openMarket(world, { providers: 6 });
+    const inOrder = many.providers.map((one) => one.id).sort();
+    const freed = [];
+    for (const providerId of inOrder) {
+      const { leadId } = await many.sell();
+      freed.push(await freeWhileRefundWaits(leadId, { providerId, inOrder }));
+    }
+    await many.server.close();
+    expect(freed).toEqual(inOrder.map((_id, at) => inOrder.slice(at + 1)));
+  });
 });
+
+/** Holds the account of one provider until the refund of a whole lead waits for it, and answers whose accounts the refund has not locked. */
+async function freeWhileRefundWaits(leadId: string, of: { providerId: string; inOrder: readonly string[] }) {
+  const { rows } = await world.db.query<{ id: string }>(sql`select id from v_assignment where lead_id = ${leadId}`);
+  const input = { marked: refundMark(rows.map((row) => row.id)), ref: leadId, memo, actor: systemActor };
+  const { refunding, free } = await world.db.transaction(async (tx) => {
+    await tx.query(sql`select from account where provider_id = ${of.providerId} for no key update`);
+    const refunding = world.db.transaction((other) => refund(other, input, world));
+    await vi.waitFor(async () => {
+      const waiting = await world.db.query(sql`
+        select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`);
+      expect(waiting.rowCount).toBe(1);
+    }, 5_000);
+    const free = await world.db.query<{ provider_id: string }>(sql`
+      select provider_id from account where provider_id = any(${of.inOrder}::uuid[])
+      order by provider_id for no key update skip locked`);
+    return { refunding: [refunding], free: free.rows.map((row) => row.provider_id) };
+  });
+  expect((await Promise.all(refunding)).flat()).toHaveLength(of.inOrder.length);
+  return free;
+}
