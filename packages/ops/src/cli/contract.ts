@@ -9,7 +9,6 @@ import type { queueOverview, queueRow } from '../queues/contract.ts';
 import type { redriveDetail, redriveItem, redriveItems, redriveList, redriveSummary } from '../redrives/contract.ts';
 import type {
   caughtUp,
-  controlledSchedule,
   requestedRun,
   scheduleList,
   scheduleRun,
@@ -51,7 +50,6 @@ export type DoctorPart = z.infer<typeof doctorPart>;
 export type DoctorReport = z.infer<typeof doctorReport>;
 export type ProbeResult = z.infer<typeof probeResult>;
 export type CaughtUp = z.infer<typeof caughtUp>;
-export type ControlledSchedule = z.infer<typeof controlledSchedule>;
 export type RequestedRun = z.infer<typeof requestedRun>;
 export type Schedule = z.infer<typeof scheduleView>;
 export type ScheduleList = z.infer<typeof scheduleList>;

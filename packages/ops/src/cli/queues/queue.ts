@@ -1,10 +1,10 @@
 import type { Queue, QueueDetail, QueueJob, QueueJobs, QueuePage } from '../contract.ts';
 import { command, wholeNumber } from '../command.ts';
-import { consent } from '../consent.ts';
-import { age, duration, readDuration } from '../print/ages.ts';
+import { pauseCommands } from '../pausing.ts';
+import { age, duration } from '../print/ages.ts';
 import type { Column } from '../print/table.ts';
 import { facts, type Terminal } from '../print/terminal.ts';
-import { get, misused, type Run, write } from '../run.ts';
+import { get } from '../run.ts';
 import { printExplanation } from './explanation.ts';
 
 export const pathOf = (queue: string): string => `/queues/${encodeURIComponent(queue)}`;
@@ -108,36 +108,11 @@ export function pausedText({ paused }: Queue, now: Date): string | undefined {
     .join(', ');
 }
 
-export const queuePauseCommand = command<{ for?: string }>({
-  usage: 'pause <queue>',
-  summary: 'begin no more jobs of it; those that run end',
-  options: [{ flags: '--for <time>', meaning: 'so long: 10m, 2h; without it until resumed' }],
-  writes: true,
-  act: async (run, [name = ''], { for: span }) => {
-    const seconds = span === undefined ? undefined : readDuration(span);
-    if (span !== undefined && seconds === undefined)
-      throw misused(`--for takes a time such as 10m or 2h, not "${span}"`);
-    await consent(run, { does: `pause ${name}${span ? ` for ${span}` : ''}`, needsReason: true });
-    const body = { reason: run.output.reason, ...(seconds !== undefined && { for_s: seconds }) };
-    say(run, name, await write<{ already?: boolean }>(run, 'POST', `${pathOf(name)}/pause`, body), 'paused');
-  },
+export const [queuePauseCommand, queueResumeCommand] = pauseCommands({
+  what: 'queue',
+  means: 'begin no more jobs of it; those that run end',
+  pathOf,
 });
-
-export const queueResumeCommand = command({
-  usage: 'resume <queue>',
-  summary: 'go on after a pause',
-  writes: true,
-  act: async (run, [name = '']) => {
-    await consent(run, { does: `resume ${name}` });
-    const body = run.output.reason ? { reason: run.output.reason } : {};
-    say(run, name, await write<{ already?: boolean }>(run, 'POST', `${pathOf(name)}/resume`, body), 'running');
-  },
-});
-
-function say({ terminal, output }: Run, name: string, answer: { already?: boolean }, state: string): void {
-  if (output.json) return terminal.json(answer);
-  terminal.line(output.quiet ? name : `${name} is ${answer.already ? 'already ' : ''}${state}`, 'green');
-}
 
 export const queueExplainCommand = command({
   usage: 'explain <queue>',

@@ -1,6 +1,7 @@
-import type { CaughtUp, ControlledSchedule, RequestedRun } from '../contract.ts';
+import type { CaughtUp, RequestedRun } from '../contract.ts';
 import { command } from '../command.ts';
 import { consent } from '../consent.ts';
+import { pauseCommands } from '../pausing.ts';
 import { moment, readDuration } from '../print/ages.ts';
 import { misused, type Run, write } from '../run.ts';
 import { pathOf } from './list.ts';
@@ -13,7 +14,9 @@ export const scheduleRunCommand = command({
     await consent(run, { does: `run ${name} now`, needsReason: true });
     const body = { reason: run.output.reason };
     const answer = await write<RequestedRun>(run, 'POST', `${pathOf(name)}/run`, body);
-    say(run, answer, { id: answer.run_id, text: `${name} runs as job ${answer.job_id}` });
+    const { terminal, output } = run;
+    if (output.json) return terminal.json(answer);
+    terminal.line(output.quiet ? answer.run_id : `${name} runs as job ${answer.job_id}`, 'green');
   },
 });
 
@@ -74,35 +77,8 @@ function printTicks({ terminal, output }: Run, name: string, answer: CaughtUp): 
   if (more) terminal.line('There are more: say it again for the next ones.', 'yellow');
 }
 
-export const schedulePauseCommand = command<{ for?: string }>({
-  usage: 'pause <schedule>',
-  summary: 'skip its ticks; a run under way goes on',
-  options: [{ flags: '--for <time>', meaning: 'so long: 10m, 2h; without it until resumed' }],
-  writes: true,
-  act: async (run, [name = ''], { for: span }) => {
-    const seconds = span === undefined ? undefined : readDuration(span);
-    if (span !== undefined && seconds === undefined)
-      throw misused(`--for takes a time such as 10m or 2h, not "${span}"`);
-    await consent(run, { does: `pause ${name}${span ? ` for ${span}` : ''}`, needsReason: true });
-    const body = { reason: run.output.reason, ...(seconds !== undefined && { for_s: seconds }) };
-    const answer = await write<ControlledSchedule>(run, 'POST', `${pathOf(name)}/pause`, body);
-    say(run, answer, { id: name, text: `${name} is ${answer.already ? 'already ' : ''}paused` });
-  },
+export const [schedulePauseCommand, scheduleResumeCommand] = pauseCommands({
+  what: 'schedule',
+  means: 'skip its ticks; a run under way goes on',
+  pathOf,
 });
-
-export const scheduleResumeCommand = command({
-  usage: 'resume <schedule>',
-  summary: 'go on after a pause',
-  writes: true,
-  act: async (run, [name = '']) => {
-    await consent(run, { does: `resume ${name}` });
-    const body = run.output.reason ? { reason: run.output.reason } : {};
-    const answer = await write<ControlledSchedule>(run, 'POST', `${pathOf(name)}/resume`, body);
-    say(run, answer, { id: name, text: `${name} is ${answer.already ? 'already ' : ''}running` });
-  },
-});
-
-function say({ terminal, output }: Run, answer: object, { id, text }: { id: string; text: string }): void {
-  if (output.json) return terminal.json(answer);
-  terminal.line(output.quiet ? id : text, 'green');
-}
