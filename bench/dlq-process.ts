@@ -3,6 +3,7 @@ import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { Agent, request } from 'node:http';
 import { fileURLToPath } from 'node:url';
+import { messageOf } from './child-messages.ts';
 import type { Role, ServerMessage } from './dlq-server.ts';
 
 export interface BenchProcess {
@@ -18,19 +19,7 @@ export async function openProcess(role: Role, urls: { databaseUrl: string; redis
     urls.databaseUrl,
     urls.redisUrl,
   ]);
-  const answer = async (): Promise<ServerMessage> => {
-    const settled = new AbortController();
-    const ended = once(child, 'exit', settled).then(() => {
-      throw new Error(`the process ${role} of the benchmark has ended`);
-    });
-    try {
-      const [message] = await Promise.race([once(child, 'message', settled), ended]);
-      return message;
-    } finally {
-      ended.catch(() => {});
-      settled.abort();
-    }
-  };
+  const answer = () => messageOf<ServerMessage>(child, `the process ${role}`);
   const { port } = await answer();
   return {
     url: `http://127.0.0.1:${port}`,

@@ -1,5 +1,5 @@
 /** What the export benchmark exports, where it goes, and what it is compared with. */
-import { type ChildProcess, fork } from 'node:child_process';
+import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
 import { createServer } from 'node:http';
@@ -7,6 +7,7 @@ import type { AddressInfo } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import pg from 'pg';
 import { type Database, sql } from '../packages/ops/src/postgres/index.ts';
+import { messageOf } from './child-messages.ts';
 import type { WorkerMessage } from './export-server.ts';
 
 /** Leads as people fill them in: some with what breaks files and starts formulas. */
@@ -33,11 +34,12 @@ export interface ExportWorker {
 
 export async function startWorker(env: Record<string, string>): Promise<ExportWorker> {
   const child = fork(fileURLToPath(new URL('./export-server.ts', import.meta.url)), [JSON.stringify(env)]);
-  await messageOf(child);
+  const answer = () => messageOf<WorkerMessage>(child, 'the worker');
+  await answer();
   return {
     async peakMb() {
       child.send('memory');
-      return (await messageOf(child)).peakMb ?? Number.NaN;
+      return (await answer()).peakMb ?? Number.NaN;
     },
     async stop() {
       const ended = once(child, 'exit');
@@ -45,20 +47,6 @@ export async function startWorker(env: Record<string, string>): Promise<ExportWo
       await ended;
     },
   };
-}
-
-async function messageOf(child: ChildProcess): Promise<WorkerMessage> {
-  const settled = new AbortController();
-  const ended = once(child, 'exit', settled).then(() => {
-    throw new Error('the worker of the benchmark has ended');
-  });
-  try {
-    const [message] = await Promise.race([once(child, 'message', settled), ended]);
-    return message;
-  } finally {
-    ended.catch(() => {});
-    settled.abort();
-  }
 }
 
 /** Takes whatever is uploaded in the language of S3, and keeps nothing of it. */

@@ -1,7 +1,8 @@
-import { type ChildProcess, fork } from 'node:child_process';
+import { fork } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
+import { messageOf } from './child-messages.ts';
 import type { ArmName, ServerMessage } from './intake-server.ts';
 import type { Servers } from './servers.ts';
 
@@ -16,33 +17,19 @@ export interface Arm {
 export async function openArm(name: ArmName, { databaseUrl, redisUrl }: Servers): Promise<Arm> {
   const file = fileURLToPath(new URL('./intake-server.ts', import.meta.url));
   const child = fork(file, [name, databaseUrl, redisUrl]);
-  const { port } = await messageOf(child);
+  const answer = () => messageOf<ServerMessage>(child, 'a server');
+  const { port } = await answer();
   return {
     url: `http://127.0.0.1:${port}`,
     async cpuMicros() {
       child.send('cpu');
-      return (await messageOf(child)).cpuMicros ?? 0;
+      return (await answer()).cpuMicros ?? 0;
     },
     async close() {
       child.disconnect();
       await once(child, 'exit');
     },
   };
-}
-
-/** The next message, or an error when the process ends before it. */
-async function messageOf(child: ChildProcess): Promise<ServerMessage> {
-  const settled = new AbortController();
-  const ended = once(child, 'exit', settled).then(() => {
-    throw new Error('a server of the benchmark has ended');
-  });
-  try {
-    const [message] = await Promise.race([once(child, 'message', settled), ended]);
-    return message;
-  } finally {
-    ended.catch(() => {});
-    settled.abort();
-  }
 }
 
 /** What the form of the niche asks. */
