@@ -36,6 +36,12 @@ export function nextFireTime(rule: Rule, after: Date): Date {
   throw new Error(`"${rule.cron}" never fires after ${after.toISOString()}`);
 }
 
+/** Between the next two fire times after a moment, in ms. */
+export function intervalAfter(rule: Rule, after: Date): number {
+  const next = nextFireTime(rule, after);
+  return nextFireTime(rule, next).getTime() - next.getTime();
+}
+
 /**
  * The library walks a clock that is never changed; which instants those wall times are is decided here. So its own idea of daylight
  * saving, which lets some rules fire twice, has no say.

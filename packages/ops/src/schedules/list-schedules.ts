@@ -2,7 +2,7 @@ import { type Queryable, sql } from '../postgres/index.ts';
 import { type Clock, databaseClock } from './clock.ts';
 import type { ScheduleView } from './contract.ts';
 import type { ScheduleDefinition } from './definition.ts';
-import { nextFireTime, type Rule } from './fire-times.ts';
+import { intervalAfter, nextFireTime, type Rule } from './fire-times.ts';
 import { graceOf, limitOf } from './intervals.ts';
 import { viewRun } from './list-runs.ts';
 import { pauseAt } from './pause.ts';
@@ -110,8 +110,7 @@ function ruleOf({ definition, row }: Known): Rule {
 
 function ownTimes(definition: ScheduleDefinition | undefined, now: Date) {
   if (!definition) return { grace_s: null, limit_s: null };
-  const next = nextFireTime(definition, now);
-  const interval = nextFireTime(definition, next).getTime() - next.getTime();
+  const interval = intervalAfter(definition, now);
   return { grace_s: graceOf(definition, interval) / 1_000, limit_s: limitOf(definition, interval) / 1_000 };
 }
 

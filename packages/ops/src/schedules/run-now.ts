@@ -5,7 +5,7 @@ import { sql, type Tx } from '../postgres/index.ts';
 import { refuse } from '../refusals/index.ts';
 import { type Clock, databaseClock } from './clock.ts';
 import type { ScheduleDefinition } from './definition.ts';
-import { nextFireTime } from './fire-times.ts';
+import { intervalAfter } from './fire-times.ts';
 import { lockRunnable } from './named.ts';
 import type { RunRow } from './run-rows.ts';
 import { handOver, jobOf, timesOf } from './tick.ts';
@@ -46,9 +46,8 @@ async function refuseOpen(tx: Tx, name: string): Promise<void> {
 
 async function writeManual(tx: Tx, definition: ScheduleDefinition, now: Date): Promise<RunRow> {
   const id = randomUUID();
-  const next = nextFireTime(definition, now);
-  const interval = nextFireTime(definition, next).getTime() - next.getTime();
-  const times = timesOf(definition, { fireAt: now, nextAt: new Date(now.getTime() + interval), now });
+  const nextAt = new Date(now.getTime() + intervalAfter(definition, now));
+  const times = timesOf(definition, { fireAt: now, nextAt, now });
   const job = jobOf(definition.name, now, `-${id.slice(0, 8)}`);
   const correlationId = currentContext()?.correlationId ?? job.correlation_id;
   const { rows } = await tx.query<RunRow>(sql`

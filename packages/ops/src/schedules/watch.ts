@@ -2,7 +2,7 @@ import type { Metrics } from '../metrics/index.ts';
 import { type Database, type Queryable, sql } from '../postgres/index.ts';
 import { type Clock, databaseClock } from './clock.ts';
 import type { ScheduleDefinition } from './definition.ts';
-import { fireTimes, nextFireTime } from './fire-times.ts';
+import { fireTimes, intervalAfter } from './fire-times.ts';
 import { graceOf } from './intervals.ts';
 import { pauseAt } from './pause.ts';
 import { readSchedules, type ScheduleRow } from './schedule-rows.ts';
@@ -65,12 +65,10 @@ export async function readOverdue(db: Queryable, { schedules, now, since }: Over
     const first = isResting(definition, row, now)
       ? undefined
       : earliest(waiting.get(definition.name), neverRecorded(definition, { row, now, since }));
-    const next = nextFireTime(definition, now);
-    const interval = nextFireTime(definition, next).getTime() - next.getTime();
     return {
       schedule: definition.name,
       overdueS: first ? Math.max(0, (now.getTime() - first.getTime()) / 1_000) : 0,
-      graceS: graceOf(definition, interval) / 1_000,
+      graceS: graceOf(definition, intervalAfter(definition, now)) / 1_000,
       lastSuccess: row?.last_success_at ?? row?.created_at ?? since,
     };
   });
