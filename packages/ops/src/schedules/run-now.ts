@@ -7,7 +7,7 @@ import { type Clock, databaseClock } from './clock.ts';
 import type { ScheduleDefinition } from './definition.ts';
 import { intervalAfter } from './fire-times.ts';
 import { lockRunnable } from './named.ts';
-import type { RunRow } from './run-rows.ts';
+import { firstOpenRun, type RunRow } from './run-rows.ts';
 import { handOver, jobOf, timesOf } from './tick.ts';
 
 export interface RunRequest {
@@ -37,10 +37,7 @@ export async function runNow(tx: Tx, request: RunRequest): Promise<{ run_id: str
 }
 
 async function refuseOpen(tx: Tx, name: string): Promise<void> {
-  const { rows } = await tx.query<Pick<RunRow, 'id' | 'state' | 'fire_at'>>(sql`
-    select id, state, fire_at from ops.schedule_run
-    where schedule = ${name} and state in ('expected', 'started') and run_key is not null order by fire_at limit 1`);
-  const [open] = rows;
+  const open = await firstOpenRun(tx, name);
   if (open) throw refuse('run_open', { run_id: open.id, state: open.state, expected_at: open.fire_at.toISOString() });
 }
 

@@ -55,12 +55,12 @@ export async function writeTicks(tx: Tx, schedule: string, entries: readonly Run
   return rows;
 }
 
-/** Whether a run is under way or waits to start. One whose job came too late waits no more. */
-export async function hasOpenRun(db: Queryable, schedule: string): Promise<boolean> {
-  const { rowCount } = await db.query(sql`
-    select from ops.schedule_run
-    where schedule = ${schedule} and state in ('expected', 'started') and run_key is not null limit 1`);
-  return rowCount > 0;
+/** The first run that is under way or waits to start. One whose job came too late waits no more. */
+export async function firstOpenRun(db: Queryable, schedule: string): Promise<RunRow | undefined> {
+  const { rows } = await db.query<RunRow>(sql`
+    select * from ops.schedule_run
+    where schedule = ${schedule} and state in ('expected', 'started') and run_key is not null order by fire_at limit 1`);
+  return rows[0];
 }
 
 /** Takes back what was expected of a rule that is over. */

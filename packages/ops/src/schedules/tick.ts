@@ -6,7 +6,7 @@ import { fireTimes, nextFireTime, type Rule } from './fire-times.ts';
 import { graceOf, limitOf, missedAfter } from './intervals.ts';
 import { planTicks, type Tick } from './plan-ticks.ts';
 import { schedulerQueue } from './queue.ts';
-import { hasOpenRun, type RunEntry, type RunRow, writeTicks } from './run-rows.ts';
+import { firstOpenRun, type RunEntry, type RunRow, writeTicks } from './run-rows.ts';
 import { lockSchedule, moveTick, type ScheduleRow } from './schedule-rows.ts';
 
 /** Fire times recorded in one transaction, after a long outage. */
@@ -33,7 +33,7 @@ export async function tick(
   const { due, next, more } = comeSince(row.last_tick, { now, rule, keep: definition.catchUpLimit });
   if (due.length === 0) return { runs: [], more: false };
   const { catchUp, catchUpLimit, overlap, name } = definition;
-  const isHeldUp = !overlap && (await hasOpenRun(tx, name));
+  const isHeldUp = !overlap && (await firstOpenRun(tx, name)) !== undefined;
   const ticks = planTicks({ due, next, now, catchUp, catchUpLimit, isHeldUp, pause: pauseOf(row), more });
   const runs = await writeTicks(
     tx,
