@@ -17,4 +17,5 @@ export { type PastDeath, recordPastDeaths } from './past-deaths.ts';
 export { captureRemoved } from './removed.ts';
 export { letterRetention, removedByQueue, retainLetters } from './retention.ts';
 export { retryLetter, type RetryRequest } from './retry.ts';
+export { isLeft } from './sweep.ts';
 export { openFold, openSweeper, sweepAll } from './sweeper.ts';

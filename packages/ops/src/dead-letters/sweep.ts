@@ -93,7 +93,8 @@ async function sweepPage(deps: SweepDeps, queue: string, page: readonly FailedJo
   return { captured: buried.filter(Boolean).length + made, removed, left: left.length };
 }
 
-function isLeft({ hasParent, data }: FailedJob): boolean {
+/** Captured, and left where it is. */
+export function isLeft({ hasParent, data }: FailedJob): boolean {
   return hasParent || (data?.length ?? 0) > largestPayload;
 }
 

@@ -1,4 +1,5 @@
 import type { Redis } from 'ioredis';
+import { isLeft } from '../dead-letters/index.ts';
 import { type Database, sql } from '../postgres/index.ts';
 import { type FailedSets, type QueueRegistry, readEnvelope, type RedisQueues } from '../queues/index.ts';
 import { withDeadline } from '../redis/index.ts';
@@ -102,19 +103,12 @@ function runOf(data: string | null): string | undefined {
 }
 
 const sweptWithinMs = 60_000;
-/** Larger jobs are captured in part and left where they are. */
-const largestSwept = 16 * 1024 * 1024;
 
 async function unswept({ db, failedSets }: RedisCheckDeps, queue: string): Promise<BreachRow[]> {
   const { rows } = await db.query<{ now: Date }>(sql`select clock_timestamp() as now`);
   const before = (rows[0]?.now.getTime() ?? 0) - sweptWithinMs;
   const jobs = await failedSets.read(queue, 0, most.failed);
-  return jobs
-    .filter(
-      ({ hasParent, data, finishedOn }) =>
-        !hasParent && (data?.length ?? 0) <= largestSwept && Number(finishedOn) < before,
-    )
-    .map(({ id }) => ({ queue, job_id: id }));
+  return jobs.filter((job) => !isLeft(job) && Number(job.finishedOn) < before).map(({ id }) => ({ queue, job_id: id }));
 }
 
 const wanted: readonly (readonly [field: string, wants: string])[] = [
