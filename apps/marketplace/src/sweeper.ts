@@ -55,7 +55,7 @@ export function openSweeper({ db, log, metrics, appMetrics, now, files }: Sweepe
         const ended = { exports_expired: exports.expired, exports_failed: exports.failed, payments_expired: unpaid };
         log.info('sweeper_ran', { expired, late, ...repaired, ...ended });
       }
-      return { more: Math.max(expired, stuck, late, promised, mails, exports.expired, unpaid) === limit };
+      return { more: Math.max(...touched) === limit };
     },
   });
 }
