@@ -4,7 +4,7 @@ import { type AuditKey, type AnchorStore, readAnchors } from '../audit/index.ts'
 import { type Database, type MigrationSet, sql } from '../postgres/index.ts';
 import type { QueueOverview } from '../queues/index.ts';
 import { withDeadline } from '../redis/index.ts';
-import { readOverdue, type ScheduleDefinition } from '../schedules/index.ts';
+import { databaseClock, readOverdue, type ScheduleDefinition } from '../schedules/index.ts';
 import type { DoctorPart } from './contract.ts';
 import { staleAfterMs } from './watch.ts';
 
@@ -156,8 +156,7 @@ async function lookAtQueues({ overview }: PartDeps): Promise<PartFinding> {
 }
 
 async function lookAtSchedules({ db, schedules }: PartDeps): Promise<PartFinding> {
-  const { rows } = await db.query<{ now: Date }>(sql`select clock_timestamp() as now`);
-  const now = rows[0]?.now ?? new Date();
+  const now = await databaseClock(db);
   const late = (await readOverdue(db, { schedules, now, since: now })).filter(
     ({ overdueS, graceS }) => overdueS > graceS,
   );

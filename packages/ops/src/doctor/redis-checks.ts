@@ -3,6 +3,7 @@ import { isLeft } from '../dead-letters/index.ts';
 import { type Database, sql } from '../postgres/index.ts';
 import { type FailedSets, type QueueRegistry, readEnvelope, type RedisQueues } from '../queues/index.ts';
 import { withDeadline } from '../redis/index.ts';
+import { databaseClock } from '../schedules/index.ts';
 import { type BreachRow, type Check, type Found, mostRows, NotChecked } from './invariant.ts';
 
 export interface RedisCheckDeps {
@@ -105,8 +106,7 @@ function runOf(data: string | null): string | undefined {
 const sweptWithinMs = 60_000;
 
 async function unswept({ db, failedSets }: RedisCheckDeps, queue: string): Promise<BreachRow[]> {
-  const { rows } = await db.query<{ now: Date }>(sql`select clock_timestamp() as now`);
-  const before = (rows[0]?.now.getTime() ?? 0) - sweptWithinMs;
+  const before = (await databaseClock(db)).getTime() - sweptWithinMs;
   const jobs = await failedSets.read(queue, 0, most.failed);
   return jobs.filter((job) => !isLeft(job) && Number(job.finishedOn) < before).map(({ id }) => ({ queue, job_id: id }));
 }

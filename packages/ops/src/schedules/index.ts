@@ -1,4 +1,5 @@
 export { catchUp } from './catch-up.ts';
+export { databaseClock } from './clock.ts';
 export { compareFireTimes, type Mismatch } from './compare-fire-times.ts';
 export {
   catchUpBody,
