@@ -6,7 +6,6 @@ export type StoredProbe = Omit<ProbeResult, 'title' | 'next'>;
 
 /** A look that was stored. */
 export interface StoredLook extends Look {
-  readonly isFull: boolean;
   readonly probes: readonly StoredProbe[];
 }
 
@@ -15,7 +14,6 @@ const keptDays = 7;
 
 interface LookRow {
   begun_at: Date;
-  is_full: boolean;
   probes: StoredProbe[];
 }
 
@@ -25,11 +23,11 @@ export async function readLastLook(
   { maxAgeMs }: { maxAgeMs?: number } = {},
 ): Promise<StoredLook | undefined> {
   const { rows } = await db.query<LookRow>(sql`
-    select begun_at, is_full, probes from ops.invariant_run
+    select begun_at, probes from ops.invariant_run
     where ${maxAgeMs ?? null}::bigint is null or begun_at > clock_timestamp() - ${maxAgeMs ?? null}::bigint * interval '1 ms'
     order by id desc limit 1`);
   const row = rows[0];
-  return row && { begunAt: row.begun_at, isFull: row.is_full, probes: row.probes };
+  return row && { begunAt: row.begun_at, probes: row.probes };
 }
 
 /** Whether everything was looked at within so many ms. */
