@@ -73,7 +73,7 @@ export function openDoctor(deps: DoctorDeps): Doctor {
       return {
         ok: sound,
         checked_at: at.toISOString(),
-        full: probes.every(({ since }) => since === null),
+        full: probes.every(({ since, state }) => since === null && state !== 'not_checked'),
         ms,
         probes,
         parts,
