@@ -92,7 +92,7 @@ describe('fifty at once who refund one assignment', () => {
     expect(await refunds([id])).toBe(1);
   });
 
-  it('as marks on two leads of the same buyers wait for each other in one order', async () => {
+  it('as marks on leads of the same buyers, six of each at once, refund each lead once', async () => {
     const leads = await Promise.all([reportedLead(), reportedLead(), reportedLead()]);
     const ids = leads.flatMap((lead) => lead.ids);
     const ends = await Promise.all(
