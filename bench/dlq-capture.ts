@@ -4,7 +4,7 @@ import { openSync } from 'node:fs';
 import { setTimeout as wait } from 'node:timers/promises';
 import { Queue, UnrecoverableError, Worker } from 'bullmq';
 import { Redis } from 'ioredis';
-import { captureDeaths, openFold, readStock, sweepAll } from '../packages/ops/src/dead-letters/index.ts';
+import { openBurial, openFold, readStock, sweepAll } from '../packages/ops/src/dead-letters/index.ts';
 import { noFailpoints } from '../packages/ops/src/failpoints/index.ts';
 import { createLogger } from '../packages/ops/src/logging/index.ts';
 import { createMetrics, opsCatalogue } from '../packages/ops/src/metrics/index.ts';
@@ -174,14 +174,14 @@ async function failOurs(bench: Bench, jobs: number): Promise<Round> {
   await fill(bench, jobs);
   let dead = 0;
   const all = Promise.withResolvers<void>();
+  const write = openBurial(bench);
   const deaths = openDeathWriter({
     ...bench,
-    async onDeaths(tx, died) {
-      await captureDeaths(tx, died);
-      tx.afterCommit(() => {
-        dead += died.length;
-        if (dead >= jobs) all.resolve();
-      });
+    async write(dying) {
+      const died = await write(dying);
+      dead += died.length;
+      if (dead >= jobs) all.resolve();
+      return died;
     },
   });
   const worker = openWorker(

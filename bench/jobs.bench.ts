@@ -235,7 +235,7 @@ async function measureOurs(bench: Bench, arm: Exclude<Arm, 'bare'>, jobs: number
     failpoint: noFailpoints,
     stopWithinMs: 5_000,
     onCompleted: count,
-    deaths: openDeathWriter({ db, log, metrics: bench.metrics, workerId: randomUUID(), onDeaths: async () => {} }),
+    deaths: openDeathWriter({ log, metrics: bench.metrics, write: async () => [] }),
     ...(arm !== 'recorded' && { runs: unrecordedRuns }),
   });
   const rates = await timed(jobs, async () => {

@@ -91,6 +91,7 @@ export {
   type JobHandler,
   type JobKind,
   type JobOutcome,
+  type DeathHooks,
   type OnDeaths,
   type PayloadOf,
   PayloadRefused,

@@ -5,7 +5,7 @@ import type { FastifyInstance } from 'fastify';
 import { type AuditKey, type Denials, openAnchorer, openAnchorStore, openDenials, openLinker } from './audit/index.ts';
 import { openSnoozeWaker } from './dead-letter-groups/index.ts';
 import { openProbe, watchProof } from './dead-letter-report/index.ts';
-import { captureDeaths, openFold, openSweeper, retainLetters, sweepAll } from './dead-letters/index.ts';
+import { openBurial, openFold, openSweeper, retainLetters, sweepAll } from './dead-letters/index.ts';
 import {
   type Doctor,
   type Invariant,
@@ -31,7 +31,7 @@ import {
   type JobHandler,
   openDeathWriter,
   openFailedSets,
-  type OnDeaths,
+  type DeathHooks,
   openDispatcher,
   openReconciler,
   openRedisQueues,
@@ -116,8 +116,11 @@ export interface OpsOptions {
   readonly parts?: readonly Part[];
   /** What this version wants applied, for the doctor to compare. Default the plane's own migrations. */
   readonly migrationSets?: readonly MigrationSet[];
-  /** Called in the transaction that buries runs and captures their letters. */
-  readonly onDeaths?: OnDeaths;
+  /**
+   * By queue: called in the transaction that buries its runs and captures their letters. Deaths of a queue without one take a single statement.
+   * That of the schedules' queue is the plane's own.
+   */
+  readonly onDeaths?: DeathHooks;
   /** For tests: stops the plane at a named point. Default none. */
   readonly failpoint?: Failpoint;
 }
@@ -196,11 +199,9 @@ export function openOps(options: OpsOptions): Ops {
   watchStocks({ db, redis, metrics, registry, overview });
   const { schedules = [], scheduleEveryMs: everyMs = 1_000 } = options;
   const timetable = openSchedules({ db, log, metrics, registry, schedules, failpoint, everyMs });
-  const onDeaths: OnDeaths = async (tx, dead) => {
-    await timetable.onDeaths(tx, dead);
-    await options.onDeaths?.(tx, dead);
-  };
-  const deaths = openDeathWriter({ db, log, metrics, workerId: processId, onDeaths: afterCapture(onDeaths) });
+  const deathHooks = { ...options.onDeaths, ...timetable.deathHooks };
+  const write = openBurial({ db, workerId: processId, hooks: deathHooks });
+  const deaths = openDeathWriter({ log, metrics, write });
   const common = { db, queues, registry, log, metrics, failpoint, deaths, workerId: processId };
   const sweeping = { ...common, failedSets: openFailedSets(redis, prefix) };
   const sweep = () => sweepAll(sweeping, AbortSignal.timeout(60_000));
@@ -222,7 +223,7 @@ export function openOps(options: OpsOptions): Ops {
     invariants: doctor.checks,
     runInvariants: (asked) => doctor.runInvariants(asked),
     migrate: async () => void (await openMigrator({ url: db.url, sets: [opsMigrations] }).up()),
-    http: adminRoutes({ ...options, ...sweeping, onDeaths, schedules, sweep, overview, audit, doctor, web }),
+    http: adminRoutes({ ...options, ...sweeping, deathHooks, schedules, sweep, overview, audit, doctor, web }),
     worker: (handlers) =>
       openWorkers({ ...timetable.handlers, ...handlers }, { ...common, prefix, version, connection }, options),
     relay: () =>
@@ -235,14 +236,6 @@ export function openOps(options: OpsOptions): Ops {
       await queues.close();
       redis.disconnect();
     },
-  };
-}
-
-/** The letters first: whoever is told of deaths finds them. */
-function afterCapture(onDeaths: OnDeaths): OnDeaths {
-  return async (tx, dead) => {
-    await captureDeaths(tx, dead);
-    await onDeaths(tx, dead);
   };
 }
 

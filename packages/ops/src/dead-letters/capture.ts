@@ -1,7 +1,18 @@
-import type { Tx } from '../postgres/index.ts';
-import type { Death, DeathCause, Failure } from '../queues/index.ts';
+import type { Database, Tx } from '../postgres/index.ts';
+import {
+  type DeadRow,
+  type Death,
+  type DeathCause,
+  type DeathHooks,
+  deathsOf,
+  type Dying,
+  dyingRow,
+  type Failure,
+  writeVerdicts,
+} from '../queues/index.ts';
 import { type Classified, fingerprintOf } from './fingerprint.ts';
 import {
+  burial,
   type DeadRun,
   firstLetters,
   foreignLetters,
@@ -10,6 +21,65 @@ import {
   reopenedLetters,
   returnedLetters,
 } from './letter-statements.ts';
+
+/** What the deaths of a process are written with. */
+export interface BurialDeps {
+  readonly db: Database;
+  readonly workerId: string;
+  /** Told in the commit of the verdicts, once the letters are there. */
+  readonly hooks?: DeathHooks;
+}
+
+/**
+ * Makes the `write` of a death writer: verdicts and letters in one commit. First deaths of queues that nobody is told of are one statement;
+ * retries, queues with a hook, and the rare work that has a letter already take a transaction of several.
+ */
+export function openBurial({ db, workerId, hooks = {} }: BurialDeps): (dying: readonly Dying[]) => Promise<Death[]> {
+  return async (dying) => {
+    const buried = await buryFirst(
+      db,
+      dying.filter(({ queue }) => !Object.hasOwn(hooks, queue)),
+      workerId,
+    );
+    const done = new Set(buried.map(({ runKey }) => runKey));
+    const rest = dying.filter(({ runKey }) => !done.has(runKey));
+    if (rest.length === 0) return buried;
+    const others = await db.transaction((tx) =>
+      writeVerdicts(tx, rest, {
+        workerId,
+        capture: async (_tx, deaths) => {
+          await captureDeaths(tx, deaths);
+          await tellHooks(tx, deaths, hooks);
+        },
+      }),
+    );
+    return [...buried, ...others];
+  };
+}
+
+/** Calls the hook of each queue that has one, in the transaction of the verdicts. */
+export async function tellHooks(tx: Tx, deaths: readonly Death[], hooks: DeathHooks): Promise<void> {
+  for (const [queue, some] of Map.groupBy(deaths, (death) => death.queue)) {
+    if (Object.hasOwn(hooks, queue)) await hooks[queue]?.(tx, some);
+  }
+}
+
+async function buryFirst(db: Database, dying: readonly Dying[], workerId: string): Promise<Death[]> {
+  if (dying.length === 0) return [];
+  const [runs, groups] = classify(dying);
+  const rows = dying.map((one, at) => ({ ...dyingRow(one), fingerprint: runs[at]?.fingerprint }));
+  try {
+    return deathsOf((await db.query<DeadRow>(burial(rows, groups, workerId))).rows, dying);
+  } catch (error) {
+    if (isKnownLetter(error)) return [];
+    throw error;
+  }
+}
+
+function isKnownLetter(error: unknown): boolean {
+  const { code, constraint } = error as { code?: unknown; constraint?: unknown };
+  return code === '23505' && constraint === 'dead_letter_root';
+}
 
 /**
  * Writes the letters of deaths, in the transaction of their verdicts. A first death makes a letter; the death of a retry puts its letter
@@ -26,7 +96,7 @@ export async function captureDeaths(tx: Tx, deaths: readonly Death[]): Promise<v
     await tx.query(returnedLetters(...classify(deaths.filter(({ letterId }) => letterId !== null))));
 }
 
-function classify(deaths: readonly Death[]): [DeadRun[], GroupRow[]] {
+function classify(deaths: readonly Pick<Death, 'runKey' | 'failure' | 'cause'>[]): [DeadRun[], GroupRow[]] {
   const groups = new Map<string, GroupRow>();
   const runs = deaths.map(({ runKey, failure, cause }) => {
     const group = fingerprintOf({ ...failure, cause });

@@ -1,4 +1,4 @@
-export { captureDeaths } from './capture.ts';
+export { openBurial } from './capture.ts';
 export { type Claim, claimLetters, retryBand } from './claim.ts';
 export { closeLetter, closeLetters, type Closing } from './close.ts';
 export {

@@ -1,5 +1,5 @@
-import { prepared, type Sql, sql, type Statement } from '../postgres/index.ts';
-import { probeKind } from '../queues/index.ts';
+import { empty, prepared, type Sql, sql, type Statement } from '../postgres/index.ts';
+import { deadColumns, type DyingRow, probeKind, verdictParts } from '../queues/index.ts';
 
 /**
  * An id that begins with the hour of the death, in two bytes, and is random from there on: letters that died together stand together in
@@ -24,43 +24,85 @@ export interface GroupRow {
   readonly frame: string | null;
 }
 
+const named = (groups: readonly GroupRow[]): Sql => sql`
+  named as materialized (
+    select * from json_to_recordset(${JSON.stringify(groups)}::json)
+      as g(fingerprint text, title text, error_type text, message text, frame text))`;
+
+/** What a letter says of a dead run `r` with its newest `error`, and of the process `w` that ran it. */
+const evidence = sql`
+  left(r.run_key, 100) as job_id, null::text as bytes, coalesce(nullif(r.error ->> 'type', ''), r.cause) as error_type,
+  coalesce(r.error ->> 'message', '') as error_message, r.error ->> 'code' as error_code,
+  nullif(r.error ->> 'stack', '') as stack, left(w.version, 100) as worker_version, left(w.host, 255) as worker_host,
+  r.kind = ${probeKind} as synthetic`;
+
+const lacksOf = (body: Sql): Sql => sql`case when ${body} is null then 'payload: it was not kept' end`;
+
+/** Of a row of `ops.job_run`. */
+const firstFailedAt = sql`coalesce((attempts_history -> 0 ->> 'ended_at')::timestamptz, died_at)`;
+
+/**
+ * Verdicts and letters of first deaths in one statement, for one way to Postgres and back is most of what a death waits for. Answers the runs
+ * it took: not those which are decided, and not the retries of letters. Fails as a whole where a letter of such work is known already.
+ */
+export function burial(rows: readonly DyingRow[], groups: readonly GroupRow[], workerId: string): Statement {
+  const beside = sql`
+    left join lateral (select ${bodyOfEnvelope} as body from ops.job_outbox where run_key = d.run_key offset 0) o on true
+    left join lateral (select body from ops.job_payload where run_key = d.run_key offset 0) p on true`;
+  const more = sql`
+    r.failures as attempts, r.causation_id, r.traceparent, r.worker, r.died_at, ${firstFailedAt} as first_failed_at, d.failure as error,
+    d.fingerprint, coalesce(p.body, o.body) as body, ${letterIdOf(sql`r.died_at`)} as id`;
+  return prepared(
+    'burial',
+    sql`
+      with ${verdictParts(rows, { workerId, beside, when: sql`r.dlq_id is null`, more })},
+      settled as (delete from ops.job_outbox where run_key = any (array(select run_key::text from dead))),
+      ${named(groups)},
+      death as materialized (
+        select r.*, ${evidence}, ${lacksOf(sql`r.body`)} as lacks from dead r left join ops.worker w on w.id = r.worker),
+      ${insertLetters(empty)}
+      select ${deadColumns} from dead`,
+  );
+}
+
 /**
  * The deaths of runs, from what the verdict wrote: the error and the payload do not travel to this process and back. Every look-up is
  * by key and for its row alone: a plan made while the tables were empty would read them whole for ever (that was half of a capture).
  */
 function deathsOfRuns(runs: readonly DeadRun[], groups: readonly GroupRow[]): Sql {
   return sql`
-    named as materialized (
-      select * from json_to_recordset(${JSON.stringify(groups)}::json)
-        as g(fingerprint text, title text, error_type text, message text, frame text)),
+    ${named(groups)},
     death as materialized (
-      select e.fingerprint, ${letterIdOf(sql`r.died_at`)} as id, r.*, left(r.run_key, 100) as job_id, coalesce(p.body, o.body) as body,
-             null::text as bytes, coalesce(nullif(r.error ->> 'type', ''), r.cause) as error_type,
-             coalesce(r.error ->> 'message', '') as error_message, r.error ->> 'code' as error_code,
-             nullif(r.error ->> 'stack', '') as stack, left(w.version, 100) as worker_version, left(w.host, 255) as worker_host,
-             r.kind = ${probeKind} as synthetic, case when coalesce(p.body, o.body) is null then 'payload: it was not kept' end as lacks
+      select e.fingerprint, ${letterIdOf(sql`r.died_at`)} as id, r.*, coalesce(p.body, o.body) as body, ${evidence},
+             ${lacksOf(sql`coalesce(p.body, o.body)`)} as lacks
       from json_to_recordset(${JSON.stringify(runs)}::json) as e(run_key text, fingerprint text)
       cross join lateral (
         select run_key, queue, kind, root_key, dlq_id as letter_id, generation, cause, failures as attempts, worker, died_at,
-               coalesce((attempts_history -> 0 ->> 'ended_at')::timestamptz, died_at) as first_failed_at,
+               ${firstFailedAt} as first_failed_at,
                attempts_history -> -1 -> 'error' as error, correlation_id, causation_id, traceparent
         from ops.job_run where run_key = e.run_key offset 0) r
       left join lateral (
-        select case when position(${bodyMark} in envelope) > 0
-                    then left(substr(envelope, position(${bodyMark} in envelope) + ${bodyMark.length}::int), -1) end as body
-        from ops.job_outbox where run_key = e.run_key offset 0) o on true
+        select ${bodyOfEnvelope} as body from ops.job_outbox where run_key = e.run_key offset 0) o on true
       left join lateral (select body from ops.job_payload where run_key = e.run_key offset 0) p on true
       left join ops.worker w on w.id = r.worker)`;
 }
 
+/** One piece of work has one letter. */
+const unlessKnown = sql`on conflict (source, queue_name, root_key) do nothing`;
+
 /** What stands before the payload in an envelope, which ends with it. Cannot stand inside of a JSON text, where quotes are escaped. */
 const bodyMark = ',"body":';
+
+/** The payload's exact text, of a row of the outbox; null where the envelope names one that is kept apart. */
+const bodyOfEnvelope = sql`
+  case when position(${bodyMark} in envelope) > 0
+       then left(substr(envelope, position(${bodyMark} in envelope) + ${bodyMark.length}::int), -1) end`;
 
 /** Letters of work that had none. Answers how many were made: work that has a letter keeps it as it is. */
 export function firstLetters(runs: readonly DeadRun[], groups: readonly GroupRow[]): Statement {
   return prepared(
     'capture',
-    sql`with ${deathsOfRuns(runs, groups)}, ${made} select count(*)::int as letters from made`,
+    sql`with ${deathsOfRuns(runs, groups)}, ${insertLetters(unlessKnown)} select count(*)::int as letters from made`,
   );
 }
 
@@ -91,9 +133,7 @@ export function foreignLetters(rows: readonly ForeignRow[], groups: readonly Gro
   return prepared(
     'capture_foreign',
     sql`
-      with named as materialized (
-        select * from json_to_recordset(${JSON.stringify(groups)}::json)
-          as g(fingerprint text, title text, error_type text, message text, frame text)),
+      with ${named(groups)},
       death as materialized (
         select d.*, ${letterIdOf(sql`d.died_at`)} as id, d.died_at as first_failed_at, null::text as worker_version, null::text as worker_host,
                false as synthetic
@@ -101,7 +141,7 @@ export function foreignLetters(rows: readonly ForeignRow[], groups: readonly Gro
           as d(queue text, kind text, job_id text, root_key text, run_key text, cause text, body text, bytes text, error_type text,
                error_message text, error_code text, stack text, fingerprint text, attempts int, correlation_id text,
                causation_id text, traceparent text, died_at timestamptz, lacks text)),
-      ${made}
+      ${insertLetters(unlessKnown)}
       select count(*)::int as letters from made`,
   );
 }
@@ -123,7 +163,8 @@ const grouped = (letters: Sql) => sql`
  * thinks of a text is asked, not tried, so that no content makes the statement fail. Memberships are asked with `is true`, which makes
  * each a hash: as joins they would be nested loops, for the planner takes CTEs that write for one row (256 deaths: 65,536 pairs).
  */
-const made = sql`
+function insertLetters(known: Sql): Sql {
+  return sql`
   made as (
     insert into ops.dead_letter_queue (id, queue_name, kind, job_id, root_key, run_key, cause, payload, payload_bytes, error_type,
       error_message, error_code, stack_trace, fingerprint, attempts, failed_at, first_failed_at, worker_version, worker_host,
@@ -135,7 +176,7 @@ const made = sql`
            lacks, synthetic, case when synthetic then 'resolved' else 'pending' end,
            case when synthetic then clock_timestamp() end, case when synthetic then '{"how":"probe"}'::jsonb end
     from death
-    on conflict (source, queue_name, root_key) do nothing
+    ${known}
     returning id),
   kept as (
     insert into ops.dead_letter_payload (letter_id, version, encoding, body, bytes, sha256)
@@ -148,6 +189,7 @@ const made = sql`
   lacking as (
     insert into ops.job_death (queue, deaths, capture_errors)
     select queue, 0, count(*) from death where lacks is not null and (id in (select id from made)) is true group by queue)`;
+}
 
 /**
  * The deaths of retries: each puts its letter back to `pending`, and its item of a redrive to `failed`. Not prepared, for a plan of the

@@ -1,8 +1,8 @@
 import type { Actor } from '../audit/index.ts';
 import type { Tx } from '../postgres/index.ts';
 import { sql } from '../postgres/index.ts';
-import { type Death, type Failure, type OnDeaths, writeVerdicts } from '../queues/index.ts';
-import { captureDeaths } from './capture.ts';
+import { type Death, type DeathHooks, type Failure, writeVerdicts } from '../queues/index.ts';
+import { captureDeaths, tellHooks } from './capture.ts';
 import { closeLetters } from './close.ts';
 
 const removed: Failure = {
@@ -18,18 +18,18 @@ interface Removal {
   readonly reason: string;
   readonly workerId: string;
   readonly queue: string;
-  readonly onDeaths: OnDeaths;
+  readonly hooks: DeathHooks;
 }
 
 /**
  * Ends a run that is not under way, with cause `removed` and a letter born discarded: it is counted, visible and restorable.
- * `onDeaths` is told of it once the letter is there, in the same transaction.
+ * The hook of its queue is told of it once the letter is there, in the same transaction.
  * Undefined when an attempt is running, or the run is decided or unknown: the start and the removal race on one row, and one wins.
  */
 export async function captureRemoved(
   tx: Tx,
   runKey: string,
-  { actor, reason, workerId, queue, onDeaths }: Removal,
+  { actor, reason, workerId, queue, hooks }: Removal,
 ): Promise<{ letterId: string } | undefined> {
   const dying = { runKey, queue, cause: 'removed', failure: removed, idle: true } as const;
   // A retry that never ran says nothing new: its letter keeps the error it died of.
@@ -38,7 +38,7 @@ export async function captureRemoved(
       tx,
       deaths.filter((one) => one.letterId === null),
     );
-    await onDeaths(tx, deaths);
+    await tellHooks(tx, deaths, hooks);
   };
   const [death] = await writeVerdicts(tx, [dying], { workerId, capture });
   if (!death) return undefined;

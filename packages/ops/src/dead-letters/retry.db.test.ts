@@ -123,7 +123,7 @@ describe('a retry that is removed before it ran', () => {
         values ('one', 'retry', 'running', '{}', 'ana', 'Ana', 'journey-1') returning id)
       insert into ops.redrive_item (redrive_id, ord, letter_id, letter_version, outcome, generation)
       select id, 1, ${letter.id}::uuid, 1, 'enqueued', 1 from redrive`);
-    const options = { actor: ana, reason: 'not that way', queue: 'work', workerId: ana.id, onDeaths: async () => {} };
+    const options = { actor: ana, reason: 'not that way', queue: 'work', workerId: ana.id, hooks: {} };
     const removed = await plane.db.transaction((tx) => captureRemoved(tx, jobId, options));
     expect(removed).toEqual({ letterId: letter.id });
     const { error_message, error_type, fingerprint, cause, failed_at } = letter;

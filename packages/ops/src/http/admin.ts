@@ -2,7 +2,7 @@ import type { FastifyInstance } from 'fastify';
 import type { Database } from '../postgres/index.ts';
 import {
   type FailedSets,
-  type OnDeaths,
+  type DeathHooks,
   type QueueOverview,
   type QueueRegistry,
   queueOverview,
@@ -32,7 +32,7 @@ export interface AdminDeps {
   readonly queues: RedisQueues;
   readonly failedSets: FailedSets;
   /** Told of jobs that an operator ends, in the transaction that does it and after their letters were written. */
-  readonly onDeaths: OnDeaths;
+  readonly deathHooks: DeathHooks;
   /** Looks through the failed sets of Redis once. */
   readonly sweep: () => Promise<unknown>;
   readonly overview: () => Promise<QueueOverview>;

@@ -131,7 +131,7 @@ function promoteRoute(app: FastifyInstance, { db, registry }: AdminDeps): void {
   );
 }
 
-function removeRoute(app: FastifyInstance, { db, registry, queues, onDeaths }: AdminDeps): void {
+function removeRoute(app: FastifyInstance, { db, registry, queues, deathHooks }: AdminDeps): void {
   operation(
     app,
     {
@@ -146,7 +146,7 @@ function removeRoute(app: FastifyInstance, { db, registry, queues, onDeaths }: A
     },
     async ({ params, body, actor, request, reply }) => {
       const queue = queueNamed(registry, params.queue);
-      const ask = { queue, jobId: params.job_id, actor, reason: body.reason, queues, onDeaths };
+      const ask = { queue, jobId: params.job_id, actor, reason: body.reason, queues, hooks: deathHooks };
       return write(db, request, reply, async (tx) => {
         const { letterId, already } = await removeJob(tx, ask);
         return { status: 200, body: { ok: true, dead_letter_id: letterId, already } };

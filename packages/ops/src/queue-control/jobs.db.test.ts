@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { sql } from '../postgres/index.ts';
-import { done, type JobHandler, type OnDeaths } from '../queues/index.ts';
+import { done, type JobHandler, type DeathHooks } from '../queues/index.ts';
 import { Refusal } from '../refusals/index.ts';
 import { pollUntil } from '../testing/index.ts';
 import { ana, openControl } from './control.fixture.ts';
@@ -14,10 +14,10 @@ afterEach(() => control.close());
 
 const promote = (jobId: string) => control.db.transaction((tx) => promoteJob(tx, { queue: 'work', jobId, actor: ana }));
 const told: string[] = [];
-const onDeaths: OnDeaths = async (_tx, deaths) => void told.push(...deaths.map(({ runKey }) => runKey));
+const hooks: DeathHooks = { work: async (_tx, deaths) => void told.push(...deaths.map(({ runKey }) => runKey)) };
 const remove = (jobId: string) =>
   control.db.transaction((tx) =>
-    removeJob(tx, { queue: 'work', jobId, actor: ana, reason: 'sent twice', queues: control.queues, onDeaths }),
+    removeJob(tx, { queue: 'work', jobId, actor: ana, reason: 'sent twice', queues: control.queues, hooks }),
   );
 const refusal = (work: Promise<unknown>) =>
   work.then(

@@ -1,7 +1,7 @@
 import { audit } from '../audit/index.ts';
 import { captureRemoved } from '../dead-letters/index.ts';
 import type { Tx } from '../postgres/index.ts';
-import type { OnDeaths, RedisQueues } from '../queues/index.ts';
+import type { DeathHooks, RedisQueues } from '../queues/index.ts';
 import { refuse } from '../refusals/index.ts';
 import type { JobRequest } from './promote.ts';
 import { findRun } from './runs.ts';
@@ -11,7 +11,7 @@ export interface RemoveRequest extends JobRequest {
   /** Where the job waits: it is taken away after the commit. */
   readonly queues: RedisQueues;
   /** Told of the death once its letter is there. */
-  readonly onDeaths: OnDeaths;
+  readonly hooks: DeathHooks;
 }
 
 /** A removed job. `already`: it was removed before, and nothing was recorded. */
@@ -26,10 +26,10 @@ export interface Removed {
  * Throws refusal `not_found`, `job_active`, or `job_ended` with the verdict.
  */
 export async function removeJob(tx: Tx, request: RemoveRequest): Promise<Removed> {
-  const { queue, jobId, actor, reason, queues, onDeaths } = request;
+  const { queue, jobId, actor, reason, queues, hooks } = request;
   const run = await findRun(tx, queue, jobId);
   if (!run) throw refuse('not_found');
-  const captured = await captureRemoved(tx, jobId, { actor, reason, workerId: actor.id, queue, onDeaths });
+  const captured = await captureRemoved(tx, jobId, { actor, reason, workerId: actor.id, queue, hooks });
   if (!captured) return refuseRemoval(tx, queue, jobId);
   const { letterId } = captured;
   await audit(tx, {

@@ -1,6 +1,6 @@
 import { type Logger, runWithContext } from '../logging/index.ts';
 import type { Metrics } from '../metrics/index.ts';
-import { type Database, prepared, sql, type Tx } from '../postgres/index.ts';
+import { empty, prepared, type Sql, sql, type Tx } from '../postgres/index.ts';
 import { asError, type Failure } from './failure.ts';
 import { groupCommit } from './group-commit.ts';
 import { probeKind } from './probe.ts';
@@ -26,6 +26,9 @@ export interface Death {
 /** Called in the transaction of the verdicts `dead`: what it writes and the verdicts are one commit. */
 export type OnDeaths = (tx: Tx, deaths: readonly Death[]) => Promise<void>;
 
+/** Who is told of the deaths of a queue, by its name. */
+export type DeathHooks = Readonly<Record<string, OnDeaths>>;
+
 /** A run to be buried. */
 export interface Dying {
   readonly runKey: string;
@@ -47,17 +50,16 @@ export interface DeathWriter {
 }
 
 export interface DeathDeps {
-  readonly db: Database;
   readonly log: Logger;
   readonly metrics: Metrics;
-  readonly workerId: string;
-  readonly onDeaths: OnDeaths;
+  /** Writes verdicts, and whatever belongs to deaths, in few commits; answers what died by it. */
+  readonly write: (dying: readonly Dying[]) => Promise<readonly Death[]>;
 }
 
 export function openDeathWriter(deps: DeathDeps): DeathWriter {
   const commits = groupCommit<Dying, Death>({
     keyOf: ({ runKey }) => runKey,
-    write: (dying) => recordDeaths(deps, dying),
+    write: async (dying) => new Map((await deps.write(dying)).map((death) => [death.runKey, death])),
   });
   return {
     async bury(dying) {
@@ -81,7 +83,8 @@ function tell(
   );
 }
 
-interface DeadRow {
+/** What a statement with {@link verdictParts} answers of each run in `dead`: see `deadColumns`. */
+export interface DeadRow {
   run_key: string;
   root_key: string;
   queue: string;
@@ -93,15 +96,8 @@ interface DeadRow {
   correlation_id: string;
 }
 
-async function recordDeaths(
-  { db, workerId, onDeaths }: DeathDeps,
-  dying: readonly Dying[],
-): Promise<Map<string, Death>> {
-  return db.transaction(async (tx) => {
-    const deaths = await writeVerdicts(tx, dying, { workerId, capture: onDeaths });
-    return new Map(deaths.map((death) => [death.runKey, death]));
-  });
-}
+/** The columns of a {@link DeadRow}. */
+export const deadColumns = sql`run_key, root_key, queue, kind, generation, dlq_id, cause, failures, correlation_id`;
 
 export interface VerdictOptions {
   readonly workerId: string;
@@ -115,13 +111,20 @@ export async function writeVerdicts(
   dying: readonly Dying[],
   { workerId, capture }: VerdictOptions,
 ): Promise<Death[]> {
-  const failures = new Map(dying.map(({ runKey, failure }) => [runKey, failure]));
-  const { rows } = await tx.query<DeadRow>(deathStatement(dying, workerId));
-  const deaths = rows.map((row) => deathOf(row, failures.get(row.run_key)));
+  const { rows } = await tx.query<DeadRow>(
+    prepared('deaths', sql`with ${verdictParts(dying.map(dyingRow), { workerId })} select ${deadColumns} from dead`),
+  );
+  const deaths = deathsOf(rows, dying);
   if (deaths.length === 0) return [];
   await capture(tx, deaths);
   await tx.query(settleStatement(deaths));
   return deaths;
+}
+
+/** Deaths as Postgres answers them, with what they died of. */
+export function deathsOf(rows: readonly DeadRow[], dying: readonly Dying[]): Death[] {
+  const failures = new Map(dying.map(({ runKey, failure }) => [runKey, failure]));
+  return rows.map((row) => deathOf(row, failures.get(row.run_key)));
 }
 
 function deathOf(row: DeadRow, failure: Failure | undefined): Death {
@@ -140,39 +143,53 @@ function deathOf(row: DeadRow, failure: Failure | undefined): Death {
   };
 }
 
-/** The stack is kept once, with the attempt: it is most of the row. */
-function deathStatement(dying: readonly Dying[], workerId: string) {
-  const entries = dying.map(({ runKey, cause, failure, started, idle }) => ({
-    run_key: runKey,
-    cause,
-    failure,
-    started,
-    idle,
-  }));
-  return prepared(
-    'deaths',
-    sql`
-      with dying as materialized (
-        select * from json_to_recordset(${JSON.stringify(entries)}::json)
-          as d(run_key text, cause text, failure jsonb, started int, idle boolean)),
-      dead as (
-        update ops.job_run r
-        set state = 'dead', cause = d.cause, finished_at = clock_timestamp(), died_at = clock_timestamp(),
-            finished = r.finished + (d.started is not null)::int,
-            failures = r.failures + (d.started is not null)::int, last_error = d.failure - 'stack',
-            attempts_history = coalesce(r.attempts_history, '[]') || jsonb_build_object(
-              'attempt', d.started, 'started_at', r.last_started_at, 'ended_at', clock_timestamp(), 'worker', ${workerId}::text,
-              'outcome', 'died', 'cause', d.cause, 'error', d.failure)
-        from dying d
-        where r.run_key = d.run_key and r.state = 'enqueued'
-          and (d.started is null or (r.started = d.started and r.finished < r.started))
-          and (d.idle is not true or r.started = r.finished)
-        returning r.run_key, r.root_key, r.queue, r.kind, r.generation, r.dlq_id, r.cause, r.failures, r.correlation_id),
-      counted as (
-        insert into ops.job_death (queue, deaths)
-        select queue, count(*) from dead where generation = 0 and kind <> ${probeKind} group by queue)
-      select * from dead`,
-  );
+/** A run to be buried, as the CTE `dying` reads it; `fingerprint` only for a statement that captures its death. */
+export interface DyingRow {
+  readonly run_key: string;
+  readonly cause: DeathCause;
+  readonly failure: Failure;
+  readonly started: number | undefined;
+  readonly idle: boolean | undefined;
+  readonly fingerprint?: string;
+}
+
+export function dyingRow({ runKey, cause, failure, started, idle }: Dying): DyingRow {
+  return { run_key: runKey, cause, failure, started, idle };
+}
+
+export interface VerdictParts {
+  readonly workerId: string;
+  /** Lateral joins on `d`, the row of `dying`. */
+  readonly beside?: Sql;
+  /** More conditions on `r`, the row of `ops.job_run`. */
+  readonly when?: Sql;
+  /** What `dead` answers besides {@link deadColumns}. */
+  readonly more?: Sql;
+}
+
+/** CTEs that write and count the verdict `dead` of those that are still open: `dying`, `dead`, `counted`. The stack is kept once, with the attempt. */
+export function verdictParts(rows: readonly DyingRow[], { workerId, beside, when, more }: VerdictParts): Sql {
+  return sql`
+    dying as materialized (
+      select * from json_to_recordset(${JSON.stringify(rows)}::json)
+        as d(run_key text, cause text, failure jsonb, started int, idle boolean, fingerprint text)),
+    dead as (
+      update ops.job_run r
+      set state = 'dead', cause = d.cause, finished_at = clock_timestamp(), died_at = clock_timestamp(),
+          finished = r.finished + (d.started is not null)::int,
+          failures = r.failures + (d.started is not null)::int, last_error = d.failure - 'stack',
+          attempts_history = coalesce(r.attempts_history, '[]') || jsonb_build_object(
+            'attempt', d.started, 'started_at', r.last_started_at, 'ended_at', clock_timestamp(), 'worker', ${workerId}::text,
+            'outcome', 'died', 'cause', d.cause, 'error', d.failure)
+      from dying d ${beside ?? empty}
+      where r.run_key = d.run_key and r.state = 'enqueued' ${when ? sql`and ${when}` : empty}
+        and (d.started is null or (r.started = d.started and r.finished < r.started))
+        and (d.idle is not true or r.started = r.finished)
+      returning r.run_key, r.root_key, r.queue, r.kind, r.generation, r.dlq_id, r.cause, r.failures, r.correlation_id
+                ${more ? sql`, ${more}` : empty}),
+    counted as (
+      insert into ops.job_death (queue, deaths)
+      select queue, count(*) from dead where generation = 0 and kind <> ${probeKind} group by queue)`;
 }
 
 /** A run is open exactly as long as its row is in the outbox. */

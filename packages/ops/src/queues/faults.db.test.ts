@@ -115,8 +115,10 @@ describe('a job that kills its worker', () => {
 describe('the host', () => {
   it('learns of a death in the transaction of the verdict', async () => {
     const { plane, plan, settled, effects } = await open({
-      onDeaths: async (tx, [death]) =>
-        void (await tx.query(sql`insert into effect (n) values (${death?.cause === 'permanent' ? 99 : 0})`)),
+      onDeaths: {
+        work: async (tx, [death]) =>
+          void (await tx.query(sql`insert into effect (n) values (${death?.cause === 'permanent' ? 99 : 0})`)),
+      },
     });
     await plane.run({ work: async () => bury(new Error('no')) });
     await plan(1);

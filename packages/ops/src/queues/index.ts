@@ -3,7 +3,21 @@ export { openAttemptCounts } from './attempt-counts.ts';
 export { openRedisQueues, type RedisQueues } from './bullmq.ts';
 export type { RedisPlace } from './bullmq-inspection.ts';
 export { Fenced } from './commit.ts';
-export { type Death, type DeathWriter, type Dying, openDeathWriter, type OnDeaths, writeVerdicts } from './death.ts';
+export {
+  deadColumns,
+  type DeadRow,
+  type Death,
+  type DeathHooks,
+  deathsOf,
+  type DeathWriter,
+  type Dying,
+  dyingRow,
+  type DyingRow,
+  openDeathWriter,
+  type OnDeaths,
+  verdictParts,
+  writeVerdicts,
+} from './death.ts';
 export { defineQueue, type JobKind, type PayloadOf, type QueueDefinition, type SideEffect } from './definition.ts';
 export { cached } from './cached.ts';
 export { lintOf } from './lint.ts';

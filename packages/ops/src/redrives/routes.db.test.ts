@@ -26,7 +26,7 @@ async function open(host: RedriveHost = { undoMs: 0 }) {
     secondFactorAt: new Date(headers['x-factor'] === 'stale' ? 0 : Date.now()),
   });
   const { log, metrics } = plane;
-  const unused = { failedSets: {} as FailedSets, sweep: async () => {}, onDeaths: async () => {} };
+  const unused = { failedSets: {} as FailedSets, sweep: async () => {}, deathHooks: {} };
   app = fastify();
   await app.register(adminRoutes({ ...plane, ...unused, queues, redrives: host, web: { log, metrics, authorize } }));
   let key = 0;

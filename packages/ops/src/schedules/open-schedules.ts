@@ -3,8 +3,8 @@ import type { Lease } from '../leases/index.ts';
 import type { Logger } from '../logging/index.ts';
 import type { Runnable } from '../loops/index.ts';
 import type { Metrics } from '../metrics/index.ts';
-import type { Database, Tx } from '../postgres/index.ts';
-import type { Death, JobHandler, QueueRegistry } from '../queues/index.ts';
+import type { Database } from '../postgres/index.ts';
+import type { DeathHooks, JobHandler, QueueRegistry } from '../queues/index.ts';
 import type { ScheduleDefinition } from './definition.ts';
 import { failRuns } from './fail-runs.ts';
 import { schedulerQueue } from './queue.ts';
@@ -29,7 +29,7 @@ export interface Schedules {
   /** Runs their jobs, by queue. */
   readonly handlers: Readonly<Record<string, JobHandler<never>>>;
   /** Ends the runs whose jobs died, in the transaction of the verdicts. */
-  onDeaths(tx: Tx, deaths: readonly Death[]): Promise<void>;
+  readonly deathHooks: DeathHooks;
   /** Records their fire times, one process at a time. */
   scheduler(lease: Lease): Runnable;
 }
@@ -47,7 +47,7 @@ export function openSchedules(parts: ScheduleParts): Schedules {
   return {
     definitions: schedules,
     handlers: hasAny ? { [schedulerQueue.name]: openScheduleHandler(parts) } : {},
-    onDeaths: (tx, deaths) => failRuns(tx, deaths, { log }),
+    deathHooks: hasAny ? { [schedulerQueue.name]: (tx, deaths) => failRuns(tx, deaths, { log }) } : {},
     scheduler: (lease) => openScheduler({ ...parts, lease, everyMs }),
   };
 }
