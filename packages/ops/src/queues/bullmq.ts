@@ -1,11 +1,12 @@
 import { type Job as BullJob, type JobJson, Queue, UnrecoverableError, Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { withDeadline } from '../redis/index.ts';
+import { type AddedJob, addReady } from './bullmq-add.ts';
 import { inspectRedis, type RedisInspection } from './bullmq-inspection.ts';
 import { withoutStack } from './failure.ts';
 import type { QueueRegistry } from './registry.ts';
 
-/** Everything this library knows of BullMQ's options, states and keys is in this file and in `bullmq-inspection.ts`. */
+/** Everything this library knows of BullMQ's options, states and keys is in this file, in `bullmq-add.ts` and in `bullmq-inspection.ts`. */
 
 /** A job as the dispatcher hands it over. */
 export interface Handover {
@@ -62,8 +63,12 @@ export function openRedisQueues(redis: Redis, registry: QueueRegistry, prefix: s
   return {
     ...inspection,
     async add(name, jobs) {
+      const queue = named(name);
+      const isReady = ({ delayMs }: Handover) => delayMs <= 0;
+      await bounded(addReady(redis, `${prefix}:${name}`, jobs.filter(isReady).map(readyOf)));
+      const later = jobs.filter((job) => !isReady(job));
       // What `addBulk` does in the end. Before that it makes of each job an object that can do all a job can, and encodes its data anew.
-      await bounded(named(name).getBackend().addJobs(jobs.map(entryOf)));
+      if (later.length > 0) await bounded(queue.getBackend().addJobs(later.map(entryOf)));
     },
     async counts(name) {
       const queue = named(name);
@@ -121,6 +126,11 @@ const untouched = {
 function entryOf(job: Handover): { job: JobJson; jobId: string } {
   const { runKey: id, kind: name, envelope: data } = job;
   return { jobId: id, job: { ...untouched, id, name, data, opts: jobOptions(job), timestamp: Date.now() } };
+}
+
+function readyOf(job: Handover): AddedJob {
+  const { runKey: id, kind: name, envelope: data, priority } = job;
+  return { id, name, data, options: JSON.stringify(jobOptions(job)), priority };
 }
 
 /**
