@@ -47,7 +47,7 @@ const firstFailedAt = sql`coalesce((attempts_history -> 0 ->> 'ended_at')::times
  */
 export function burial(rows: readonly DyingRow[], groups: readonly GroupRow[], workerId: string): Statement {
   const beside = sql`
-    left join lateral (select ${bodyOfEnvelope} as body from ops.job_outbox where run_key = d.run_key offset 0) o on true
+    left join lateral (${bodyInOutbox(sql`d.run_key`)}) o on true
     left join lateral (select body from ops.job_payload where run_key = d.run_key offset 0) p on true`;
   const more = sql`
     r.failures as attempts, r.causation_id, r.traceparent, r.worker, r.died_at, ${firstFailedAt} as first_failed_at, d.failure as error,
@@ -81,8 +81,7 @@ function deathsOfRuns(runs: readonly DeadRun[], groups: readonly GroupRow[]): Sq
                ${firstFailedAt} as first_failed_at,
                attempts_history -> -1 -> 'error' as error, correlation_id, causation_id, traceparent
         from ops.job_run where run_key = e.run_key offset 0) r
-      left join lateral (
-        select ${bodyOfEnvelope} as body from ops.job_outbox where run_key = e.run_key offset 0) o on true
+      left join lateral (${bodyInOutbox(sql`e.run_key`)}) o on true
       left join lateral (select body from ops.job_payload where run_key = e.run_key offset 0) p on true
       left join ops.worker w on w.id = r.worker)`;
 }
@@ -93,10 +92,15 @@ const unlessKnown = sql`on conflict (source, queue_name, root_key) do nothing`;
 /** What stands before the payload in an envelope, which ends with it. Cannot stand inside of a JSON text, where quotes are escaped. */
 const bodyMark = ',"body":';
 
-/** The payload's exact text, of a row of the outbox; null where the envelope names one that is kept apart. */
-const bodyOfEnvelope = sql`
-  case when position(${bodyMark} in envelope) > 0
-       then left(substr(envelope, position(${bodyMark} in envelope) + ${bodyMark.length}::int), -1) end`;
+/**
+ * The payload's exact text, from the row of a run in the outbox; null where the envelope names one that is kept apart. Cut out of the bytes: to
+ * count the characters before it was a twentieth of a capture.
+ */
+const bodyInOutbox = (runKey: Sql): Sql => sql`
+  select case when at > 0 then convert_from(substring(bytes from at + ${bodyMark.length}::int
+                                                            for octet_length(bytes) - at - ${bodyMark.length}::int), 'UTF8') end as body
+  from (select bytes, position(${Buffer.from(bodyMark)}::bytea in bytes) as at
+        from (select convert_to(envelope, 'UTF8') as bytes from ops.job_outbox where run_key = ${runKey} offset 0) e offset 0) e`;
 
 /** Letters of work that had none. Answers how many were made: work that has a letter keeps it as it is. */
 export function firstLetters(runs: readonly DeadRun[], groups: readonly GroupRow[]): Statement {

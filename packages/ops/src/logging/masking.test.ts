@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { acceptCorrelationId, createLogger, describeError, maskText } from './index.ts';
 import { isSensitiveKey } from './masking.ts';
@@ -30,6 +31,36 @@ describe('maskText', () => {
     'at epoch 1767609000',
   ])('leaves %s alone', (text) => {
     expect(maskText(text)).toBe(text);
+  });
+
+  it('finds a number whatever stands around it and between its digits', () => {
+    const gap = fc.constantFrom('', ' ', '-', '.');
+    const digits = (count: number) => fc.stringMatching(new RegExp(`^[2-9]\\d{${count - 1}}$`));
+    const phone = fc
+      .tuple(fc.constantFrom('', '1', '1 ', '1-'), fc.boolean(), digits(3), gap, digits(3), gap, digits(4))
+      .map(
+        ([one, inBrackets, area, a, exchange, b, line]) =>
+          `${one}${inBrackets ? `(${area})` : area}${a}${exchange}${b}${line}`,
+      );
+    const abroad = fc
+      .tuple(fc.constantFrom('+', '%2B'), fc.stringMatching(/^\d[\d ().-]{6,17}\d$/))
+      .map((parts) => parts.join(''));
+    const card = fc.array(fc.tuple(fc.integer({ min: 0, max: 9 }), fc.constantFrom('', ' ', '-')), { minLength: 12 });
+    const number = fc.oneof(
+      phone,
+      abroad,
+      card.map((pairs) => pairs.flat().join('')),
+    );
+    fc.assert(
+      fc.property(
+        fc.stringMatching(/^[a-z :/]{0,40}$/),
+        number,
+        fc.stringMatching(/^[a-z :/]{0,40}$/),
+        (before, one, after) => {
+          expect(maskText(`${before}${one}${after}`)).toMatch(/\[(?:number|phone)\]/);
+        },
+      ),
+    );
   });
 
   it('stays linear on hostile texts', () => {

@@ -5,6 +5,8 @@ const northAmerican = '(?<![\\d.])(?:1[ .-]?)?\\(?[2-9]\\d{2}\\)?[ .-]?\\d{3}[ .
 
 // UUIDs come first so that ids survive: whatever an alternative matches, the later ones cannot see.
 const numbers = new RegExp(`(${uuid})|(${cardLike})|${international}|${northAmerican}`, 'g');
+/** True of every text that `numbers` finds something in: seven digits hardly apart, or a plus before one. Most texts have neither. */
+const mayHoldNumbers = /(?:\d[ ().-]{0,2}){7}|(?:\+|%2[bB])\d/;
 const email = /[\p{L}\p{N}._%+'-]{1,64}(?:@|%40)[\p{L}\p{N}-]{1,63}(?:\.[\p{L}\p{N}-]{1,63})+/gu;
 
 /**
@@ -14,7 +16,7 @@ const email = /[\p{L}\p{N}._%+'-]{1,64}(?:@|%40)[\p{L}\p{N}-]{1,63}(?:\.[\p{L}\p
 export function maskText(text: string): string {
   let masked = text;
   if (masked.includes('@') || masked.includes('%40')) masked = masked.replace(email, '[email]');
-  if (!/\d/.test(masked)) return masked;
+  if (!mayHoldNumbers.test(masked)) return masked;
   return masked.replace(numbers, (match, id?: string, card?: string) => {
     if (id) return match;
     return card ? '[number]' : '[phone]';

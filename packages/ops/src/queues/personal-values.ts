@@ -15,11 +15,32 @@ const mostValues = 200;
 export function maskerOf(body: unknown, paths: readonly string[] = []): (text: string) => string {
   const values = personalValues(typeof body === 'string' ? parse(body) : body, openPaths(paths));
   if (values.length === 0) return (text) => text;
-  // The longest first: a family name must not break up the full name.
-  const parts = values.toSorted((one, two) => two.length - one.length).map(escaped);
-  const pattern = new RegExp(parts.join('|'), 'giu');
-  return (text) => text.replaceAll(pattern, mask);
+  const isThere = openSearch(values);
+  let pattern: RegExp | undefined;
+  return (text) => (isThere(text) ? text.replaceAll((pattern ??= patternOf(values)), mask) : text);
 }
+
+/** The longest first: a family name must not break up the full name. */
+function patternOf(values: readonly string[]): RegExp {
+  const parts = values.toSorted((one, two) => two.length - one.length).map(escaped);
+  return new RegExp(parts.join('|'), 'giu');
+}
+
+/**
+ * False only for a text that holds none of these values. Most texts hold none, and making and running their pattern was the dearest part of
+ * describing a failure. Beyond ASCII, letters have other forms than the lower one, so there the pattern decides.
+ */
+function openSearch(values: readonly string[]): (text: string) => boolean {
+  if (!values.every(isAscii)) return () => true;
+  const lowered = values.map((value) => value.toLowerCase());
+  return (text) => {
+    if (!isAscii(text)) return true;
+    const among = text.toLowerCase();
+    return lowered.some((value) => among.includes(value));
+  };
+}
+
+const isAscii = (text: string): boolean => /^\p{ASCII}*$/u.test(text);
 
 const escaped = (text: string): string => text.replaceAll(/[\\^$.*+?()[\]{}|/]/g, String.raw`\$&`);
 
