@@ -1,4 +1,4 @@
-import { adoptCorrelation, appendEvents, type Queryable, sql, type Tx } from '@fmhl/ops';
+import { adoptCorrelation, appendEvents, prepared, type Queryable, sql, type Tx } from '@fmhl/ops';
 import { refuse } from '../../errors.ts';
 import type { Keys } from '../../keys.ts';
 import type { Log } from '../../log.ts';
@@ -33,29 +33,34 @@ interface LeadRow {
 
 /** Looks for an earlier lead of the person once more: two submissions at the same moment do not see each other. */
 async function takeConfirmation(tx: Tx, { leadId, nonce }: ConfirmClaim): Promise<LeadRow | undefined> {
-  const { rows } = await tx.query<LeadRow>(sql`
-    update lead l
-    set status = 'pending_approval', confirmed_at = clock_timestamp(), updated_at = clock_timestamp(), version = l.version + 1,
-        duplicate_of = coalesce(l.duplicate_of, earlier.id),
-        risk_flags = case when l.duplicate_of is null and earlier.id is not null then array_prepend('duplicate', l.risk_flags)
-                          else l.risk_flags end
-    from (select c.id as lead_id, e.id
-          from lead c
-          join v_niche n on n.id = c.niche_id
-          left join lateral (
-            select e.id from (
-              (select o.id, o.created_at from lead o where o.niche_id = c.niche_id and o.email_norm = c.email_norm
-                 and o.created_at < c.created_at and o.created_at > c.created_at - n.dedup_days * interval '1 day'
-               order by o.created_at desc limit 1)
-              union all
-              (select o.id, o.created_at from lead o where o.niche_id = c.niche_id and o.phone_e164 = c.phone_e164
-                 and o.created_at < c.created_at and o.created_at > c.created_at - n.dedup_days * interval '1 day'
-               order by o.created_at desc limit 1)) e
-            order by e.created_at desc limit 1) e on true
-          where c.id = ${leadId}) earlier
-    where l.id = earlier.lead_id and l.status = 'pending_confirmation' and l.confirm_nonce = ${nonce}
-      and l.confirm_expires_at > clock_timestamp()
-    returning l.id, l.niche_id, l.version, l.correlation_id`);
+  const { rows } = await tx.query<LeadRow>(
+    prepared(
+      'confirm_lead',
+      sql`
+        update lead l
+        set status = 'pending_approval', confirmed_at = clock_timestamp(), updated_at = clock_timestamp(), version = l.version + 1,
+            duplicate_of = coalesce(l.duplicate_of, earlier.id),
+            risk_flags = case when l.duplicate_of is null and earlier.id is not null then array_prepend('duplicate', l.risk_flags)
+                              else l.risk_flags end
+        from (select c.id as lead_id, e.id
+              from lead c
+              join v_niche n on n.id = c.niche_id
+              left join lateral (
+                select e.id from (
+                  (select o.id, o.created_at from lead o where o.niche_id = c.niche_id and o.email_norm = c.email_norm
+                     and o.created_at < c.created_at and o.created_at > c.created_at - n.dedup_days * interval '1 day'
+                   order by o.created_at desc limit 1)
+                  union all
+                  (select o.id, o.created_at from lead o where o.niche_id = c.niche_id and o.phone_e164 = c.phone_e164
+                     and o.created_at < c.created_at and o.created_at > c.created_at - n.dedup_days * interval '1 day'
+                   order by o.created_at desc limit 1)) e
+                order by e.created_at desc limit 1) e on true
+              where c.id = ${leadId}) earlier
+        where l.id = earlier.lead_id and l.status = 'pending_confirmation' and l.confirm_nonce = ${nonce}
+          and l.confirm_expires_at > clock_timestamp()
+        returning l.id, l.niche_id, l.version, l.correlation_id`,
+    ),
+  );
   return rows[0];
 }
 

@@ -4,6 +4,7 @@ import {
   appendEvents,
   audit,
   maskText,
+  prepared,
   type Queryable,
   runState,
   sql,
@@ -48,11 +49,16 @@ export async function approveLead(
   { leadId, actor }: { leadId: string; actor: Actor },
   { metrics, log }: { metrics: Pick<ProductMetrics, 'leadsApproved'>; log: Log },
 ): Promise<Sold> {
-  const { rows } = await tx.query<LeadRow>(sql`
-    update lead set status = 'approved', approved_by = ${actor.id}, approved_at = clock_timestamp(), sale_no = 1, sale_trigger = 'approved',
-                    updated_at = clock_timestamp(), version = version + 1
-    where id = ${leadId} and status = 'pending_approval'
-    returning ${columns}`);
+  const { rows } = await tx.query<LeadRow>(
+    prepared(
+      'approve_lead',
+      sql`
+        update lead set status = 'approved', approved_by = ${actor.id}, approved_at = clock_timestamp(), sale_no = 1,
+                        sale_trigger = 'approved', updated_at = clock_timestamp(), version = version + 1
+        where id = ${leadId} and status = 'pending_approval'
+        returning ${columns}`,
+    ),
+  );
   const lead = rows[0];
   if (!lead) return alreadyApproved(await readLead(tx, leadId));
   return goOnUnder(lead, async () => {
