@@ -29,6 +29,34 @@ describe('group commit', () => {
     expect(Math.max(...sizes)).toBe(256);
   });
 
+  it('gathers what comes within the time it is told, and lets one after a pause wait for nobody', async () => {
+    const sizes: number[] = [];
+    const write = async (entries: readonly Entry[]) => {
+      sizes.push(entries.length);
+      return rowsOf(entries);
+    };
+    const commit = groupCommit<Entry, number>({ keyOf, write, everyMs: 200 });
+    const startedAt = performance.now();
+    await commit.add({ key: 'first', n: 0 });
+    expect(performance.now() - startedAt).toBeLessThan(150);
+    const rest = [];
+    for (let n = 1; n <= 5; n += 1) {
+      rest.push(commit.add({ key: `k-${n}`, n }));
+      await new Promise(setImmediate);
+    }
+    expect(sizes).toEqual([1]);
+    expect(await Promise.all(rest)).toEqual([1, 2, 3, 4, 5]);
+    expect(sizes).toEqual([1, 5]);
+  });
+
+  it('writes at once what gathers when it is flushed', async () => {
+    const commit = groupCommit<Entry, number>({ keyOf, write: async (entries) => rowsOf(entries), everyMs: 600_000 });
+    await commit.add({ key: 'first', n: 0 });
+    const second = commit.add({ key: 'second', n: 1 });
+    await commit.flush();
+    expect(await second).toBe(1);
+  });
+
   it('never puts two entries of one key into one statement', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(fc.nat(5), { maxLength: 60 }), async (keys) => {

@@ -17,6 +17,8 @@ export interface GroupCommitOptions<Entry, Row> {
   readonly keyOf: (entry: Entry) => string;
   /** Writes entries in one commit, and answers the rows they gave by their keys. */
   readonly write: (entries: readonly Entry[]) => Promise<ReadonlyMap<string, Row>>;
+  /** Least time from one statement to the next, in ms: entries that come sooner gather. Who comes after a longer pause never waits. Default 0. */
+  readonly everyMs?: number;
 }
 
 interface Waiting<Entry, Row> {
@@ -35,20 +37,32 @@ type Batch<Entry, Row> = Map<string, Waiting<Entry, Row>>;
  */
 export function groupCommit<Entry, Row>(options: GroupCommitOptions<Entry, Row>): GroupCommit<Entry, Row> {
   const waiting: Batch<Entry, Row>[] = [];
+  const { everyMs = 0 } = options;
   const inFlight = new Set<Promise<void>>();
   let scheduled = false;
+  let sentAt = Number.NEGATIVE_INFINITY;
 
   function pump(): void {
     scheduled = false;
     while (inFlight.size < mostInFlight) {
       const batch = waiting.shift();
       if (!batch) return;
+      sentAt = performance.now();
       const sent: Promise<void> = send(options, batch).finally(() => {
         inFlight.delete(sent);
-        pump();
+        schedule();
       });
       inFlight.add(sent);
     }
+  }
+
+  function schedule(): void {
+    if (scheduled || waiting.length === 0 || inFlight.size >= mostInFlight) return;
+    const pauseMs = everyMs - (performance.now() - sentAt);
+    scheduled = true;
+    // After the present turn in any case, so that entries of one turn share a batch.
+    if (pauseMs > 0) setTimeout(pump, pauseMs);
+    else setImmediate(pump);
   }
 
   return {
@@ -58,14 +72,13 @@ export function groupCommit<Entry, Row>(options: GroupCommitOptions<Entry, Row>)
         let batch = waiting.at(-1);
         if (!batch || batch.size >= largestBatch || batch.has(key)) waiting.push((batch = new Map()));
         batch.set(key, { entry, resolve, reject });
-        if (scheduled || inFlight.size >= mostInFlight) return;
-        scheduled = true;
-        // After the present turn, so that entries of one turn share a batch.
-        setImmediate(pump);
+        schedule();
       }),
     async flush() {
-      pump();
-      while (inFlight.size > 0 || waiting.length > 0) await Promise.allSettled(inFlight);
+      while (inFlight.size > 0 || waiting.length > 0) {
+        pump();
+        await Promise.allSettled(inFlight);
+      }
     },
   };
 }

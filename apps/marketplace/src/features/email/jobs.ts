@@ -10,7 +10,8 @@ import {
 } from '@fmhl/ops';
 import type { Log } from '../../log.ts';
 import { type RenderedMail, UnwritableMail } from './letter.ts';
-import { type Mail, markRefused, markSending, markSent, markSuppressed, markWaiting, readMail } from './queries.ts';
+import { type MailWriter, openMailWriter } from './mail-writer.ts';
+import { type ClaimedMail, mailExists, markRefused, markUnwritable, markWaiting } from './queries.ts';
 import { renderMail } from './render.ts';
 import { judgeSmtpError } from './smtp-verdict.ts';
 import type { MailContext } from './templates.ts';
@@ -28,55 +29,52 @@ type EmailJob = Job<{ v: 1; email_id: string }>;
 
 /**
  * Sends the mail that a job names. A crash between the server's 250 and our commit sends it again under the same
- * Message-ID, by which mail programs know the copy; a mail whose `sent` is committed never leaves again.
+ * Message-ID, by which mail programs know the copy; a mail whose `sent` is committed never leaves again. The verdict of the job
+ * follows that commit: a run that finds its mail at an end is done.
  */
 export function openEmailHandler(deps: EmailHandlerDeps): JobHandler<{ v: 1; email_id: string }> {
+  const { db, log } = deps;
+  const writer = openMailWriter(db, hostOf(deps.from));
   return async (job) => {
     const id = job.payload.email_id;
-    const mail = await readMail(deps.db, id);
-    if (!mail) return bury(new PermanentError('the mail does not exist'));
-    if (mail.status === 'sent' || mail.status === 'failed' || mail.status === 'suppressed') return done;
-    if (mail.suppressed) return suppress(job, mail, deps);
+    const mail = await writer.claim(id);
+    if (!mail) return (await mailExists(db, id)) ? done : bury(new PermanentError('the mail does not exist'));
+    if (mail.status === 'suppressed') {
+      log.info('email_suppressed', { email_id: id, template: mail.template });
+      return done;
+    }
     try {
-      return await send(job, mail, renderMail(mail.template, mail.variables, deps), deps);
+      return await send(job, mail, renderMail(mail.template, mail.variables, deps), { ...deps, writer });
     } catch (error) {
       if (!(error instanceof UnwritableMail)) throw error;
-      await markWaiting(deps.db, id, { summary: 'unwritable' });
+      await markUnwritable(db, id);
       return bury(error);
     }
   };
 }
 
-async function suppress(job: EmailJob, mail: Mail, { log }: EmailHandlerDeps): Promise<JobOutcome> {
-  const email_id = job.payload.email_id;
-  await job.commit(async (tx) => {
-    await markSuppressed(tx, email_id);
-    tx.afterCommit(() => log.info('email_suppressed', { email_id, template: mail.template }));
-  });
-  return done;
-}
-
-async function send(job: EmailJob, mail: Mail, rendered: RenderedMail, deps: EmailHandlerDeps): Promise<JobOutcome> {
-  const { db, transport, log, from } = deps;
-  const email_id = job.payload.email_id;
-  const messageId = `<${email_id}@${hostOf(from)}>`;
-  if (!(await markSending(db, email_id, messageId))) return done;
+async function send(
+  job: EmailJob,
+  mail: ClaimedMail,
+  rendered: RenderedMail,
+  deps: EmailHandlerDeps & { readonly writer: MailWriter },
+): Promise<JobOutcome> {
+  const { transport, log, from, writer } = deps;
+  const { id, template, to_address: to } = mail;
   let smtpCode: number;
   try {
-    ({ smtpCode } = await transport.send({ ...rendered, from, to: mail.to_address, messageId }, job.signal));
+    ({ smtpCode } = await transport.send({ ...rendered, from, to, messageId: mail.message_id }, job.signal));
   } catch (error) {
     return afterRefusal(job, mail, error, deps);
   }
-  await job.commit(async (tx) => {
-    await markSent(tx, email_id, smtpCode);
-    tx.afterCommit(() => log.info('email_sent', { email_id, template: mail.template, smtp_code: smtpCode }));
-  });
+  await writer.sent({ id, smtpCode });
+  log.info('email_sent', { email_id: id, template, smtp_code: smtpCode });
   return done;
 }
 
 async function afterRefusal(
   job: EmailJob,
-  mail: Mail,
+  mail: ClaimedMail,
   thrown: unknown,
   { db, log }: EmailHandlerDeps,
 ): Promise<JobOutcome> {

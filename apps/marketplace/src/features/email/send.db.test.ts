@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
-import { type Job, type JobOutcome, sql, type Tx } from '@fmhl/ops';
+import { type Database, type Job, type JobOutcome, sql } from '@fmhl/ops';
 import PostalMime, { type Email } from 'postal-mime';
 import { SMTPServer, type SMTPServerDataStream, type SMTPServerSession } from 'smtp-server';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -86,7 +86,11 @@ function send(
   emailId: string,
   { commit = commits, ...overrides }: Partial<ReturnType<typeof deps>> & { commit?: Commit } = {},
 ): Promise<JobOutcome> {
-  return openEmailHandler(deps(overrides))({
+  return openEmailHandler(deps(overrides))(jobOf(emailId, commit));
+}
+
+function jobOf(emailId: string, commit = commits): Job<{ v: 1; email_id: string }> {
+  return {
     queue: 'email_send',
     kind: 'send_email',
     payload: { v: 1, email_id: emailId },
@@ -96,6 +100,25 @@ function send(
     maxAttempts: 8,
     signal: new AbortController().signal,
     commit,
+  };
+}
+
+/** The database, with each statement that has a name told before it is sent. */
+function watched(onStatement: (name: string) => void): Database {
+  return Object.create(world.db, {
+    query: {
+      value: async (statement: Parameters<Database['query']>[0]) => {
+        if ('name' in statement) onStatement(statement.name.split(':')[0] ?? '');
+        return world.db.query(statement);
+      },
+    },
+  });
+}
+
+/** The process ends in place of sending this statement. */
+function dyingBefore(name: string): Database {
+  return watched((one) => {
+    if (one === name) throw new Error('killed');
   });
 }
 
@@ -106,7 +129,7 @@ async function read(id: string) {
 }
 
 describe('sending a mail', () => {
-  it('happens once: sent with the commit of the verdict, and never again after it', async () => {
+  it('happens once: never again after the commit of its end', async () => {
     const { id, to } = await makeEmail(world.db, { template: 'subscriptions_paused', variables: { count: 2 } });
     expect(await send(id)).toEqual({ kind: 'done' });
     const messageId = `<${id}@fmhl.example.com>`;
@@ -131,8 +154,7 @@ describe('sending a mail', () => {
 
   it('after a crash between the 250 and the commit repeats the same Message-ID', async () => {
     const { id } = await makeEmail(world.db);
-    const crash: Commit = () => Promise.reject(new Error('killed'));
-    await expect(send(id, { commit: crash })).rejects.toThrow('killed');
+    await expect(send(id, { db: dyingBefore('mails_sent') })).rejects.toThrow('killed');
     expect(await read(id)).toMatchObject({ status: 'sending', attempts: 1 });
     expect(await send(id)).toEqual({ kind: 'done' });
     expect(await read(id)).toMatchObject({ status: 'sent', attempts: 2 });
@@ -252,16 +274,42 @@ describe('a mail that cannot be written', () => {
   });
 });
 
-describe('a verdict that another attempt has given', () => {
-  it('rolls the mark of this one back', async () => {
+describe('a mail that an attempt sent whose run another attempt has taken over', () => {
+  it('is sent, and the other attempt does not send it', async () => {
     const { id } = await makeEmail(world.db);
-    const fenced: Commit = (work) =>
-      world.db.transaction(async (tx: Tx) => {
-        await work(tx);
-        throw new Error('fenced');
-      });
-    await expect(send(id, { commit: fenced })).rejects.toThrow('fenced');
-    expect(await read(id)).toMatchObject({ status: 'sending', sent: false });
-    expect(world.lines).toEqual([]);
+    const fenced: Commit = () => Promise.reject(new Error('fenced'));
+    expect(await send(id, { commit: fenced })).toEqual({ kind: 'done' });
+    expect(await send(id)).toEqual({ kind: 'done' });
+    expect(await read(id)).toMatchObject({ status: 'sent', attempts: 1 });
+    expect(received).toHaveLength(1);
+  });
+
+  it('stays what it came to be while it was on its way', async () => {
+    const { id } = await makeEmail(world.db);
+    const erasing: MailTransport = {
+      send: async (...mail) => {
+        await world.db.query(sql`update email set status = 'suppressed' where id = ${id}`);
+        return transport.send(...mail);
+      },
+      close: () => {},
+    };
+    expect(await send(id, { transport: erasing })).toEqual({ kind: 'done' });
+    expect(await read(id)).toMatchObject({ status: 'suppressed', sent: false });
+  });
+});
+
+describe('mails of one moment', () => {
+  it('share the commits of their claims and of their ends, and each is sent once', async () => {
+    const mails = await Promise.all(Array.from({ length: 40 }, () => makeEmail(world.db)));
+    const statements: string[] = [];
+    const db = watched((name) => statements.push(name));
+    const handle = openEmailHandler(deps({ db }));
+    const outcomes = await Promise.all(mails.map(({ id }) => handle(jobOf(id))));
+    expect(outcomes).toEqual(Array(40).fill({ kind: 'done' }));
+    expect(received.map(({ messageId }) => messageId).toSorted()).toEqual(
+      mails.map(({ id }) => `<${id}@fmhl.example.com>`).toSorted(),
+    );
+    expect(statements.filter((name) => name === 'claim_mails')).toHaveLength(1);
+    expect(statements.filter((name) => name === 'mails_sent').length).toBeLessThan(40);
   });
 });
