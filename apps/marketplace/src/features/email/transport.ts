@@ -1,5 +1,6 @@
 import { createTransport } from 'nodemailer';
 import type { RenderedMail } from './letter.ts';
+import { plainMessage } from './plain-message.ts';
 
 export interface OutgoingMail extends RenderedMail {
   readonly from: string;
@@ -21,7 +22,7 @@ export function openTransport(smtpUrl: string): MailTransport {
   const transporter = createTransport({
     url: smtpUrl,
     pool: true,
-    maxConnections: 5,
+    maxConnections: 10,
     // The queue repeats failed mails; once here is for a kept connection that the server had closed.
     maxRequeues: 1,
     connectionTimeout: patienceMs,
@@ -31,19 +32,20 @@ export function openTransport(smtpUrl: string): MailTransport {
     disableUrlAccess: true,
   });
   return {
-    send: async ({ from, to, messageId, subject, text, html }, signal) => {
+    send: async (mail, signal) => {
       const info = await transporter.sendMail({
-        from,
-        to: { name: '', address: to },
-        messageId,
-        subject,
-        text,
-        html,
-        headers: { 'Auto-Submitted': 'auto-generated' },
+        ...(plainMessage(mail) ?? encoded(mail)),
+        messageId: mail.messageId,
         ...(signal && { signal }),
       });
       return { smtpCode: Number.parseInt(info.response, 10) || 250 };
     },
     close: () => transporter.close(),
   };
+}
+
+/** For whatever has to be encoded. */
+function encoded({ from, to, subject, text, html }: OutgoingMail) {
+  const headers = { 'Auto-Submitted': 'auto-generated' };
+  return { from, to: { name: '', address: to }, subject, text, html, headers };
 }
