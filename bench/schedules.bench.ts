@@ -9,6 +9,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { reconcileBalances } from '../apps/marketplace/src/features/billing/index.ts';
 import { reactivateSubscriptions } from '../apps/marketplace/src/features/subscriptions/index.ts';
 import { migrationSets } from '../apps/marketplace/src/migrations.ts';
+import { runWithContext } from '../packages/ops/src/logging/index.ts';
 import { type Database, openMigrator, sql } from '../packages/ops/src/postgres/index.ts';
 import { countBroken, type Market, openMarket, sell } from './distribution-market.ts';
 import { addLeads, buildWorld, sizeOf } from './distribution-world.ts';
@@ -82,13 +83,16 @@ async function measureReactivation(market: Market, { asleep, say }: { asleep: nu
   ];
 }
 
+/** As a schedule runs it: under a correlation id of its own, by which it finds what it has done. */
 const reactivate = ({ deps }: Market, db: Database) =>
-  reactivateSubscriptions({
-    db,
-    runId: randomUUID(),
-    log: deps.log,
-    metrics: { subscriptionsReactivated: { inc() {} } },
-  });
+  runWithContext({ correlationId: randomUUID() }, () =>
+    reactivateSubscriptions({
+      db,
+      runId: randomUUID(),
+      log: deps.log,
+      metrics: { subscriptionsReactivated: { inc() {} } },
+    }),
+  );
 
 async function measureReconciliation(
   market: Market,

@@ -13,7 +13,7 @@ export interface ReactivationOptions {
   readonly signal?: AbortSignal;
   readonly log: Log;
   readonly metrics: Pick<ProductMetrics, 'subscriptionsReactivated'>;
-  /** Providers in one transaction. Default 2,000. */
+  /** Providers in one transaction. Default 1,250: their rows are locked for a third of a second. */
   readonly batch?: number;
 }
 
@@ -38,7 +38,7 @@ const namedARow = 20;
  * attempt that follows finds the rest, and answers for the whole run.
  */
 export async function reactivateSubscriptions(options: ReactivationOptions): Promise<ReactivationCounts> {
-  const { db, runId, signal, batch = 2_000, log, metrics } = options;
+  const { db, runId, signal, batch = 1_250, log, metrics } = options;
   const before = await wokenBy(db, runId);
   const found = await findFundable(db);
   const { providerIds } = found;

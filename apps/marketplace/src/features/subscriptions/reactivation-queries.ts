@@ -23,7 +23,7 @@ export async function findFundable(db: Queryable): Promise<{ checked: number; pr
 
 /**
  * Resumes what these providers can pay, in the order of ids; what somebody else is changing at this moment is left to them. It reads the
- * balances without locking them, for two thousand locked accounts would stop every sale to them: should a sale spend the money meanwhile,
+ * balances without locking them, for a thousand locked accounts would stop every sale to them: should a sale spend the money meanwhile,
  * the next walk that meets the subscription pauses it again.
  * Rows are looked up by their keys: joined as a set, each batch would read the whole table, twice.
  */
