@@ -28,7 +28,7 @@ export {
   type ProbeResult,
 } from './doctor/index.ts';
 export { type PastDeath, recordPastDeaths } from './dead-letters/index.ts';
-export { appendEvents, type EventDraft, eventsInsert } from './events/index.ts';
+export { appendEvents, type EventDraft, type EventKind, eventsInsert, eventsOf } from './events/index.ts';
 export { armFailpoint, type Failpoint, type FailpointName, failpointNames, noFailpoints } from './failpoints/index.ts';
 export * from './health/index.ts';
 export {

@@ -42,6 +42,24 @@ export function eventsInsert(events: readonly EventDraft[], when?: Sql): Sql {
     ${when ? sql`where exists (select ${when})` : sql``}`;
 }
 
+/** What the events of {@link eventsOf} have in common. */
+export type EventKind = Pick<EventDraft, 'stream' | 'type' | 'aggregateType' | 'schemaVersion'>;
+
+/**
+ * The insert of one event for each row of `rows`, as a statement or a CTE: for one that tells of what it has just changed itself.
+ * `rows` names a CTE with the columns `aggregate_id`, `aggregate_version`, `payload` (jsonb) and `correlation_id`; what else the events follow
+ * from is the running work.
+ */
+export function eventsOf(rows: Sql, { stream, type, aggregateType, schemaVersion = 1 }: EventKind): Sql {
+  const running = currentContext();
+  return sql`
+    insert into ops.event_outbox (event_id, stream, type, schema_version, aggregate_type, aggregate_id,
+                                  aggregate_version, payload, correlation_id, causation_id, traceparent)
+    select gen_random_uuid(), ${stream}, ${type}, ${schemaVersion}::int, ${aggregateType}, r.aggregate_id::text,
+           r.aggregate_version, r.payload, r.correlation_id, ${running?.causationId ?? null}, ${running?.traceparent ?? null}
+    from ${rows} r`;
+}
+
 /** Appends events in the caller's transaction, in the given order. An empty list does nothing. */
 export async function appendEvents(tx: Queryable, events: readonly EventDraft[]): Promise<void> {
   if (events.length > 0) await tx.query(prepared('append_events', eventsInsert(events)));

@@ -1,1 +1,1 @@
-export { appendEvents, type EventDraft, eventsInsert } from './append.ts';
+export { appendEvents, type EventDraft, type EventKind, eventsInsert, eventsOf } from './append.ts';

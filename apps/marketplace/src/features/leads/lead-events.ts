@@ -1,4 +1,4 @@
-import type { EventDraft } from '@fmhl/ops';
+import { type EventDraft, eventsOf, type Sql, sql } from '@fmhl/ops';
 
 type LeadEventType =
   | 'lead.submitted'
@@ -25,4 +25,17 @@ export function leadEvent(
     aggregateVersion: lead.version,
     payload: { lead_id: lead.id, niche_id: lead.niche_id, ...payload },
   };
+}
+
+/**
+ * The events of leads that a statement changes, as the CTEs `lead_event` and `told`. `changed` names the CTE of those leads, with their
+ * id, niche_id, version (the row's after the change) and correlation_id.
+ */
+export function leadEventsOf(type: LeadEventType, changed: Sql): Sql {
+  return sql`
+    lead_event as (
+      select c.id as aggregate_id, c.version as aggregate_version, c.correlation_id,
+             jsonb_build_object('lead_id', c.id, 'niche_id', c.niche_id) as payload
+      from ${changed} c),
+    told as (${eventsOf(sql`lead_event`, { stream: 'leads', type, aggregateType: 'lead' })})`;
 }

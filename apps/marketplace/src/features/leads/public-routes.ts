@@ -37,7 +37,7 @@ export function publicLeadRoutes(app: FastifyInstance, deps: PublicLeadDeps): vo
       response: { 200: confirmed },
     },
     handler: async (request) => {
-      const { id } = await deps.db.transaction((tx) => confirmLead(tx, request.body.token, deps));
+      const { id } = await confirmLead(deps.db, request.body.token, deps);
       return { id, status: 'pending_approval' as const };
     },
   });

@@ -16,7 +16,7 @@ import type { ProductMetrics } from '../../metrics.ts';
 import type { LeadStatus } from './contract.ts';
 import { underLead } from './correlation.ts';
 import { planSale, saleKey } from './distribute-job.ts';
-import { leadEvent } from './lead-events.ts';
+import { leadEvent, leadEventsOf } from './lead-events.ts';
 
 export interface Reviewed {
   readonly status: LeadStatus;
@@ -53,17 +53,19 @@ export async function approveLead(
     prepared(
       'approve_lead',
       sql`
-        update lead set status = 'approved', approved_by = ${actor.id}, approved_at = clock_timestamp(), sale_no = 1,
-                        sale_trigger = 'approved', updated_at = clock_timestamp(), version = version + 1
-        where id = ${leadId} and status = 'pending_approval'
-        returning ${columns}`,
+        with approved as (
+          update lead set status = 'approved', approved_by = ${actor.id}, approved_at = clock_timestamp(), sale_no = 1,
+                          sale_trigger = 'approved', updated_at = clock_timestamp(), version = version + 1
+          where id = ${leadId} and status = 'pending_approval'
+          returning ${columns}),
+        ${leadEventsOf('lead.approved', sql`approved`)}
+        select * from approved`,
     ),
   );
   const lead = rows[0];
   if (!lead) return alreadyApproved(await readLead(tx, leadId));
   return goOnUnder(lead, async () => {
     await audit(tx, { actor, action: 'lead.approved', targetType: 'lead', targetId: leadId });
-    await appendEvents(tx, [leadEvent('lead.approved', lead)]);
     const jobId = lead.is_test ? null : await planSale(tx, lead);
     tx.wake('events');
     tx.afterCommit(() => {
