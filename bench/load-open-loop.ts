@@ -3,13 +3,11 @@ import { sql } from '../packages/ops/src/postgres/index.ts';
 import { openDatabase, type Database } from '../packages/ops/src/postgres/index.ts';
 import { pollUntil } from '../packages/ops/src/testing/poll.ts';
 import { type ClickServer, startClickServer } from '../apps/marketplace/src/simulator/live/click-server.ts';
-import { openCaller } from '../apps/marketplace/src/simulator/live/caller.ts';
 import { settings } from '../apps/marketplace/src/settings.ts';
 import { brokenInvariants } from '../apps/marketplace/src/testing/distribution.ts';
-import { openApiClient } from '../proofs/harness/api-client.ts';
-import { openAuthenticator } from '../proofs/harness/authenticator.ts';
 import { type Member, openFleet } from '../proofs/harness/fleet.ts';
-import { admin, openStage } from '../proofs/harness/stage.ts';
+import { openStage } from '../proofs/harness/stage.ts';
+import { openPoster, type Poster, signInAdmin } from './load-caller.ts';
 import { buildLoadMarket, loadSlugs } from './load-market.ts';
 import { quantileOf, runOpenLoop } from './open-loop.ts';
 import { openPostgresCpu } from './postgres-cpu.ts';
@@ -49,12 +47,7 @@ export async function openLoopFigures({ rate, seconds, seed, say }: OpenLoopRun)
     await buildLoadMarket(db);
     for (const role of ['api', 'worker', 'relay', 'scheduler'] as const) fleet.start(role);
     await Promise.all(fleet.members.map(({ ready }) => ready));
-    const staff = await openApiClient(fleet.apiUrl).signIn(
-      admin.email,
-      admin.password,
-      openAuthenticator(admin.totpSecret),
-    );
-    const people = openPeople(openCaller(fleet.apiUrl), staff, clicks);
+    const people = openPeople(openPoster(fleet.apiUrl), await signInAdmin(fleet.apiUrl), clicks);
     say(`${rate} leads a second for ${seconds} s`);
     const cpu = await openCpu(fleet.members, db);
     const startedAt = performance.now();
@@ -106,10 +99,8 @@ async function openCpu(members: readonly Member[], db: Database): Promise<(leads
     }));
 }
 
-type Caller = Pick<ReturnType<typeof openCaller>, 'post'>;
-
 /** Each comes, gets a mail, clicks, and is approved by the staff. */
-function openPeople(stranger: Caller, staff: Caller, clicks: ClickServer) {
+function openPeople(stranger: Poster, staff: Poster, clicks: ClickServer) {
   const intended = new Map<string, number>();
   const waiting = new Map<string, (token: string) => void>();
   clicks.onToken((address, token) => waiting.get(address)?.(token));
@@ -122,13 +113,13 @@ function openPeople(stranger: Caller, staff: Caller, clicks: ClickServer) {
       waiting.set(email, resolve);
       const niche = loadSlugs[n % loadSlugs.length];
       const lead = { niche, name: 'A Person', email, postcode: '94107', form: {}, consent: { version: 1 } };
-      const { body } = await stranger.post<{ id: string }>('/leads', lead, randomUUID());
-      intended.set(body.id, intendedAt);
+      const { id } = await stranger.post<{ id: string }>('/leads', lead, randomUUID());
+      intended.set(id, intendedAt);
       const late = setTimeout(() => reject(new Error('no mail came')), mailWithinMs);
       await stranger.post('/leads/confirm', { token: await token });
       clearTimeout(late);
       waiting.delete(email);
-      await staff.post(`/admin/leads/${body.id}/approve`);
+      await staff.post(`/admin/leads/${id}/approve`);
     },
   };
 }
