@@ -1,5 +1,6 @@
-import type { Database, Tx } from '../postgres/index.ts';
+import { type Database, sql, type Tx } from '../postgres/index.ts';
 import {
+  deadColumns,
   type DeadRow,
   type Death,
   type DeathCause,
@@ -32,29 +33,47 @@ export interface BurialDeps {
 
 /**
  * Makes the `write` of a death writer: verdicts and letters in one commit. First deaths of queues that nobody is told of are one statement;
- * retries, queues with a hook, and the rare work that has a letter already take a transaction of several.
+ * retries, queues with a hook, and the rare work that has a letter already take a transaction of several. Answers also those that died by the
+ * same attempt in an earlier call whose answer was lost, so that each death is told.
  */
 export function openBurial({ db, workerId, hooks = {} }: BurialDeps): (dying: readonly Dying[]) => Promise<Death[]> {
   return async (dying) => {
-    const buried = await buryFirst(
-      db,
-      dying.filter(({ queue }) => !Object.hasOwn(hooks, queue)),
-      workerId,
-    );
-    const done = new Set(buried.map(({ runKey }) => runKey));
-    const rest = dying.filter(({ runKey }) => !done.has(runKey));
-    if (rest.length === 0) return buried;
-    const others = await db.transaction((tx) =>
-      writeVerdicts(tx, rest, {
-        workerId,
-        capture: async (_tx, deaths) => {
-          await captureDeaths(tx, deaths);
-          await tellHooks(tx, deaths, hooks);
-        },
-      }),
-    );
-    return [...buried, ...others];
+    const plain = dying.filter(({ queue }) => !Object.hasOwn(hooks, queue));
+    const first = await buryFirst(db, plain, workerId);
+    const rest = without(dying, first);
+    if (rest.length === 0) return first;
+    const others = await db.transaction((tx) => buryInTurn(tx, rest, { workerId, hooks }));
+    const left = without(rest, others);
+    return [...first, ...others, ...(left.length > 0 ? await readBuried(db, left, workerId) : [])];
   };
+}
+
+function without(dying: readonly Dying[], deaths: readonly Death[]): Dying[] {
+  const died = new Set(deaths.map(({ runKey }) => runKey));
+  return dying.filter(({ runKey }) => !died.has(runKey));
+}
+
+async function buryInTurn(
+  tx: Tx,
+  dying: readonly Dying[],
+  { workerId, hooks }: Required<Omit<BurialDeps, 'db'>>,
+): Promise<Death[]> {
+  const capture = async (_tx: Tx, deaths: readonly Death[]) => {
+    await captureDeaths(tx, deaths);
+    await tellHooks(tx, deaths, hooks);
+  };
+  return writeVerdicts(tx, dying, { workerId, capture });
+}
+
+/** Of these, what this process's same attempts have died of already. */
+async function readBuried(db: Database, dying: readonly Dying[], workerId: string): Promise<Death[]> {
+  const { rows } = await db.query<DeadRow>(sql`
+    select ${deadColumns}
+    from ops.job_run
+    join unnest(${dying.map(({ runKey }) => runKey)}::text[], ${dying.map(({ started }) => started ?? null)}::int[]) as d(key, attempt)
+      on run_key = d.key and started = d.attempt
+    where state = 'dead' and worker = ${workerId}`);
+  return deathsOf(rows, dying);
 }
 
 /** Calls the hook of each queue that has one, in the transaction of the verdicts. */
