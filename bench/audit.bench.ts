@@ -2,10 +2,13 @@
  * What an act pays for its audit row, and what linking and verifying the chain cost.
  *
  * Sixteen writers audit in the middle of transactions that stay open for 20 ms, as a sale does, one after another and ten a second each,
- * while a linker runs beside them. The same is done with the way not taken: a lock on the chain at the end of each transaction. See docs/decisions on the audit chain.
+ * while a process links them. The same is done with the way not taken: a lock on the chain at the end of each transaction. See docs/decisions on the audit chain.
  */
+import { fork } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { setTimeout as wait } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import { type AuditEntry, audit, systemActor } from '../packages/ops/src/audit/append.ts';
 import { beforeFirst, linkHash, type LoggedRow, sealOf } from '../packages/ops/src/audit/chain.ts';
 import { linkOnce } from '../packages/ops/src/audit/link.ts';
@@ -13,6 +16,8 @@ import { lockChain, readHead } from '../packages/ops/src/audit/queries.ts';
 import { verifyAudit } from '../packages/ops/src/audit/verify.ts';
 import { opsMigrations } from '../packages/ops/src/ops.ts';
 import { type Database, openDatabase, openMigrator, raw, sql, type Tx } from '../packages/ops/src/postgres/index.ts';
+import { keepAwake } from './awake.ts';
+import { messageOf } from './child-messages.ts';
 import { atLeast, below, type Figure, medianOf, type RunOptions } from './report.ts';
 import { startServers } from './servers.ts';
 
@@ -39,15 +44,29 @@ export async function run({ quick, large, say }: RunOptions): Promise<Figure[]> 
   const db = openDatabase({ url: servers.databaseUrl, poolSize: writers + 2, statementTimeoutMs: 300_000 });
   try {
     await db.query(sql`create table plain_log (like ops.audit_log including all)`);
-    const seconds = quick ? 1 : 6;
     return [
-      ...(await insideTransactions(db, seconds, say)),
+      ...(await besideLinker(db, () => insideTransactions(db, quick ? 1 : 6, say))),
       ...(await rates(db, quick ? 1 : 5, say)),
       ...(await wholeChain(db, large ? 1_000_000 : quick ? 5_000 : 200_000)),
     ];
   } finally {
     await db.close();
     await servers.stop();
+  }
+}
+
+/** The linker is a process of its own, as in production; in this one it would hold up the writers it is measured beside. */
+async function besideLinker<T>(db: Database, work: () => Promise<T>): Promise<T> {
+  const awake = await keepAwake();
+  const linker = fork(fileURLToPath(new URL('./audit-linker.ts', import.meta.url)), [db.url, key.key.toString('hex')]);
+  try {
+    await messageOf(linker, 'the linker');
+    return await work();
+  } finally {
+    const ended = once(linker, 'exit');
+    linker.disconnect();
+    await ended;
+    awake.stop();
   }
 }
 
@@ -104,7 +123,7 @@ async function insideTransactions(db: Database, seconds: number, say: RunOptions
   ];
 }
 
-/** Times of the append and of the end of transactions that do other work in between. A linker runs all the while. */
+/** Times of the append and of the end of transactions that do other work in between. */
 async function openTransactions(db: Database, way: Way, { seconds, pauseMs }: { seconds: number; pauseMs: number }) {
   const append: number[] = [];
   const end: number[] = [];
@@ -130,13 +149,7 @@ async function openTransactions(db: Database, way: Way, { seconds, pauseMs }: { 
       end.push(ended);
     }
   };
-  const link = async () => {
-    while (performance.now() < until) {
-      await linkOnce({ db, keys: [key] });
-      await wait(500);
-    }
-  };
-  await Promise.all([link(), ...Array.from({ length: writers }, write)]);
+  await Promise.all(Array.from({ length: writers }, write));
   return { append, end };
 }
 
