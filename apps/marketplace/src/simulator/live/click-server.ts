@@ -78,7 +78,9 @@ function converse(socket: Socket, take: (recipient: string, mail: string) => voi
   say('220 click-server');
 }
 
-/** Undefined for a mail without a link to confirm. Long lines are folded, as quoted-printable has it. */
+/** Undefined for a mail without a link to confirm. */
 function tokenIn(mail: string): string | undefined {
-  return /\/confirm#token=([\w-]+)/.exec(mail.replaceAll('=\r\n', '').replaceAll('=3D', '='))?.[1];
+  const isEncoded = mail.includes('quoted-printable');
+  const text = isEncoded ? mail.replaceAll('=\r\n', '').replaceAll('=3D', '=') : mail;
+  return /\/confirm#token=([\w-]+)/.exec(text)?.[1];
 }
