@@ -110,6 +110,9 @@ interface EndRow {
   latency_ms: number;
 }
 
+/** A parameter, lest a plan made while few leads are for sale look for this one among all of them. */
+const forSale: readonly LeadStatus[] = ['approved', 'unsold'];
+
 async function writeEnd(
   tx: Tx,
   end: SaleEnd,
@@ -131,7 +134,7 @@ async function writeEnd(
               sale_verdict = coalesce(sale_verdict,
                 case when clock_timestamp() <= approved_at + ${verdictWithin} then 'in_time' else 'late' end),
               updated_at = clock_timestamp(), version = ${version}
-          where id = ${lead.id} and status in ('approved', 'unsold') and version = ${lead.version}
+          where id = ${lead.id} and status = any(${forSale}::text[]) and version = ${lead.version}
           returning sale_verdict, (extract(epoch from clock_timestamp() - approved_at) * 1000)::float8 as latency_ms),
         told as (${eventsInsert([endEvent(end, { status, tries, nextTryAt, version }), ...events])})
         ${parts}
