@@ -7,7 +7,7 @@ import { isAnyOut, nextItems, noteFingerprints, readRunFacts, type RunFacts, set
 import { admit, type CanaryRecord, changeRedrive, lockAdmissions, lockRedrive, type Redrive } from './queries.ts';
 import { type Pace, pace, type PaceDeps } from './pace.ts';
 import { judgeRun, type Stop } from './stop-rule.ts';
-import { ClaimFailed, takeItems, type TakeDeps } from './take.ts';
+import { ClaimFailed, type ClaimedItems, claimItems, markItems, takeItems, type TakeDeps } from './take.ts';
 
 export interface AdvanceDeps extends TakeDeps, PaceDeps {
   readonly db: Database;
@@ -17,7 +17,7 @@ export interface AdvanceDeps extends TakeDeps, PaceDeps {
 }
 
 /** One step of one redrive, in one transaction that holds its row: two engines, or an old one that wakes up, take turns. */
-export async function advance(deps: AdvanceDeps, id: string): Promise<{ more: boolean }> {
+export async function advance(deps: AdvanceDeps, id: string): Promise<Step> {
   try {
     return await step(deps, id, false);
   } catch (error) {
@@ -27,9 +27,11 @@ export async function advance(deps: AdvanceDeps, id: string): Promise<{ more: bo
 }
 
 /** What a step did: whether the next may follow at once, and whether it took items. */
-interface Step {
+export interface Step {
   readonly more: boolean;
   readonly hasTaken?: true;
+  /** Set when nothing limits the next step, which may begin before this one is committed: with the redrive as it is left. */
+  readonly next?: Redrive | undefined;
 }
 
 const idle: Step = { more: false };
@@ -47,7 +49,7 @@ async function step(deps: AdvanceDeps, id: string, careful: boolean): Promise<St
 }
 
 async function stepOf(tx: Tx, redrive: Redrive, deps: AdvanceDeps, careful: boolean): Promise<Step> {
-  if (redrive.state === 'running') return run(tx, redrive, deps, careful);
+  if (redrive.state === 'running') return run(tx, redrive, deps, { careful });
   if (redrive.state !== 'canary') return idle;
   return redrive.canary ? watchCanary(tx, redrive, redrive.canary, deps) : sendCanary(tx, redrive, deps, careful);
 }
@@ -109,7 +111,18 @@ async function endCanary(tx: Tx, redrive: Redrive, canary: CanaryRecord, judged:
   });
 }
 
-async function run(tx: Tx, redrive: Redrive, deps: AdvanceDeps, careful: boolean): Promise<Step> {
+/** A step that was begun early does not fit what holds now: nothing of it may stay. */
+export class Overtaken extends Error {
+  override name = 'Overtaken';
+}
+
+/** Sends what may go out now; or what was claimed `early` in this transaction, if that may. Throws {@link Overtaken} when it may not. */
+export async function run(
+  tx: Tx,
+  redrive: Redrive,
+  deps: AdvanceDeps,
+  { careful = false, early }: { careful?: boolean; early?: ClaimedItems } = {},
+): Promise<Step> {
   const { id, options } = redrive;
   // While fewer were ever taken than may be out, only whether any is out needs to be counted.
   const window = redrive.rate.taken + deps.batch <= deps.limits.window ? 1 : deps.limits.window;
@@ -117,18 +130,29 @@ async function run(tx: Tx, redrive: Redrive, deps: AdvanceDeps, careful: boolean
   if (facts.newFingerprints.length > 0) await noteFingerprints(tx, id, facts.newFingerprints);
   const outcomes = facts.verdicts.map(({ outcome }) => outcome);
   const stop = judgeRun(outcomes, facts.newFingerprints, options.stop_when);
+  const paced = stop ? undefined : await pace(tx, redrive, facts, deps);
+  if (early && (paced?.count ?? 0) < early.items.length) throw new Overtaken();
   if (stop) return halt(tx, redrive, stop, deps);
-  const paced = await pace(tx, redrive, facts, deps);
-  const items = paced.count > 0 ? await nextItems(tx, id, redrive.rate.last, paced.count) : [];
+  if (!paced) return idle;
+  const items = early?.items ?? (paced.count > 0 ? await nextItems(tx, id, redrive.rate.last, paced.count) : []);
   if (items.length === 0) return rest(tx, redrive, facts, paced, deps);
-  const { sent, skipped } = await takeItems(tx, items, { redrive, isCanary: false, careful }, deps);
+  const claimed = early ?? (await claimItems(tx, items, { redrive, careful }, deps));
+  const { sent, skipped } = await markItems(tx, claimed, { redrive, isCanary: false });
   count(tx, deps, sent, skipped);
+  const rate = {
+    ...redrive.rate,
+    ...paced.rate,
+    taken: redrive.rate.taken + items.length,
+    last: items.at(-1)?.ord ?? 0,
+  };
   await changeRedrive(tx, id, {
     ...(paced.canary && { canary: paced.canary }),
-    rate: { ...redrive.rate, ...paced.rate, taken: redrive.rate.taken + items.length, last: items.at(-1)?.ord ?? 0 },
+    rate,
     due: paced.dueAfter(items.length),
   });
-  return { more: paced.rate.effective === null, hasTaken: true };
+  const out = window === 1 ? rate.taken : facts.backlog + sent;
+  const isFree = rate.effective === null && items.length === deps.batch && out + 2 * deps.batch <= deps.limits.window;
+  return { more: rate.effective === null, hasTaken: true, next: isFree ? { ...redrive, rate } : undefined };
 }
 
 async function halt(tx: Tx, redrive: Redrive, stop: Stop, deps: AdvanceDeps): Promise<Step> {

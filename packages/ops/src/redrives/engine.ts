@@ -2,7 +2,8 @@ import type { Lease } from '../leases/index.ts';
 import { repeating, type Runnable, together } from '../loops/index.ts';
 import type { Metrics } from '../metrics/index.ts';
 import type { RedisQueues } from '../queues/index.ts';
-import { admitNext, advance, type AdvanceDeps } from './advance.ts';
+import { admitNext, type AdvanceDeps } from './advance.ts';
+import { openStrides, type Strides } from './ahead.ts';
 import type { RedriveState } from './contract.ts';
 import { type GovernorLimits, governorLimits } from './governor.ts';
 import type { RedriveHost } from './plan.ts';
@@ -41,6 +42,7 @@ export function openRedriveEngine(options: RedriveEngineOptions): Runnable {
     limits: { ...governorLimits, ...options.limits },
   };
   const counts = openProgressCounts(deps);
+  const strides = openStrides(deps);
   const loop = (name: string, pauseMs: number, runOnce: (signal: AbortSignal) => Promise<{ more: boolean }>) =>
     repeating({
       name,
@@ -49,7 +51,7 @@ export function openRedriveEngine(options: RedriveEngineOptions): Runnable {
       runOnce: async (signal) => ((await lease.hold()) ? runOnce(signal) : { more: false }),
     });
   const engine = together('redrives', [
-    loop('redrive-engine', everyMs, (signal) => driveOnce(deps, counts, signal)),
+    loop('redrive-engine', everyMs, (signal) => driveOnce({ deps, counts, strides }, signal)),
     loop('redrive-planner', everyMs, () => planNext(deps)),
     loop('redrive-expiry', 60_000, () => expirePlans(db)),
   ]);
@@ -57,6 +59,7 @@ export function openRedriveEngine(options: RedriveEngineOptions): Runnable {
     ...engine,
     async stop() {
       await engine.stop();
+      await strides.settle();
       await lease
         .resign()
         .catch((error: unknown) => log.warn('lease_lost', { lease: 'redrives', error: String(error) }));
@@ -64,35 +67,38 @@ export function openRedriveEngine(options: RedriveEngineOptions): Runnable {
   };
 }
 
+interface Driving {
+  readonly deps: AdvanceDeps & RedriveEngineOptions;
+  readonly counts: ProgressCounts;
+  readonly strides: Strides;
+}
+
 /** One step of each redrive that has something to do. One that fails does not hold up the others. */
-async function driveOnce(
-  deps: AdvanceDeps & RedriveEngineOptions,
-  counts: ProgressCounts,
-  signal: AbortSignal,
-): Promise<{ more: boolean }> {
+async function driveOnce({ deps, counts, strides }: Driving, signal: AbortSignal): Promise<{ more: boolean }> {
   let more = false;
   const active = await readActive(deps.db);
   for (const { id, state } of active) {
     if (signal.aborted) break;
     try {
-      more = (await stepOf(deps, id, state)).more || more;
+      more = (await stepOf(deps, strides, id, state)).more || more;
       await counts.count(id);
     } catch (error) {
       deps.log.error('redrive_step_failed', error, { redrive_id: id });
     }
   }
-  counts.keep(active.map(({ id }) => id));
+  for (const kept of [counts, strides]) kept.keep(active.map(({ id }) => id));
   return { more };
 }
 
 async function stepOf(
   deps: AdvanceDeps & RedriveEngineOptions,
+  strides: Strides,
   id: string,
   state: RedriveState,
 ): Promise<{ more: boolean }> {
   if (state === 'waiting') return admitNext(deps.db, id);
   if (state === 'aborting') return unwind(deps, id);
-  if (state === 'canary' || state === 'running') return advance(deps, id);
+  if (state === 'canary' || state === 'running') return strides.advance(id);
   return { more: false };
 }
 

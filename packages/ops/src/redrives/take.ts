@@ -38,6 +38,15 @@ export class ClaimFailed extends Error {
   override name = 'ClaimFailed';
 }
 
+/** Items whose letters were claimed in a transaction that is still open; the items do not say so yet. */
+export interface ClaimedItems {
+  readonly items: readonly PlannedItem[];
+  readonly sent: readonly SentItem[];
+  /** Places of those whose claim fails alone, and of those that must not be repeated any more. */
+  readonly broken: readonly number[];
+  readonly late: ReadonlySet<number>;
+}
+
 /** Takes items: their letters go out, or are closed, and the items say so, in the caller's transaction. What changed since the plan is skipped. */
 export async function takeItems(
   tx: Tx,
@@ -45,7 +54,16 @@ export async function takeItems(
   options: TakeOptions,
   deps: TakeDeps,
 ): Promise<Taken> {
-  const { redrive, isCanary, careful } = options;
+  return markItems(tx, await claimItems(tx, items, options, deps), options);
+}
+
+/** The letters of {@link takeItems}. */
+export async function claimItems(
+  tx: Tx,
+  items: readonly PlannedItem[],
+  { redrive, careful }: Omit<TakeOptions, 'isCanary'>,
+  deps: TakeDeps,
+): Promise<ClaimedItems> {
   const late = redrive.action === 'retry' ? await pastSafeWindow(tx, deps.registry, items) : new Set<number>();
   const wanted = items.filter(({ ord }) => !late.has(ord));
   await deps.failpoint('redrive.before_claim');
@@ -53,15 +71,20 @@ export async function takeItems(
     ? await claimApart(tx, wanted, redrive, deps)
     : { sent: await claimAll(tx, wanted, redrive, deps), broken: [] };
   await deps.failpoint('redrive.after_claim');
+  return { items, sent, broken, late };
+}
+
+/** The items of {@link takeItems}. */
+export async function markItems(
+  tx: Tx,
+  { items, sent, broken, late }: ClaimedItems,
+  { redrive, isCanary }: Pick<TakeOptions, 'redrive' | 'isCanary'>,
+): Promise<Taken> {
+  const sentOrds = sent.map(({ ord }) => ord);
   if (redrive.action === 'retry') await markSent(tx, redrive.id, sent, isCanary);
-  else
-    await markClosed(
-      tx,
-      redrive.id,
-      sent.map(({ ord }) => ord),
-    );
-  const settled = new Set([...sent.map(({ ord }) => ord), ...broken]);
-  const left = wanted.filter(({ ord }) => !settled.has(ord)).map(({ ord }) => ord);
+  else await markClosed(tx, redrive.id, sentOrds);
+  const settled = new Set([...sentOrds, ...broken, ...late]);
+  const left = items.filter(({ ord }) => !settled.has(ord)).map(({ ord }) => ord);
   await markSkipped(tx, redrive.id, left);
   await skipBecause(tx, redrive.id, [...late], 'past_safe_window');
   await skipBecause(tx, redrive.id, broken, 'claim_failed');
