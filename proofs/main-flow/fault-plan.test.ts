@@ -20,7 +20,7 @@ describe('the faults of a seed', () => {
     const plans = seeds.map(planFaults);
     const points = [
       ...seeds.flatMap(kills),
-      ...plans.flatMap(({ relayDeath, schedulerDeath }) => [relayDeath, schedulerDeath ?? 'any']),
+      ...plans.flatMap(({ mailDeath, relayDeath, schedulerDeath }) => [mailDeath, relayDeath, schedulerDeath ?? 'any']),
     ];
     expect(new Set(points.map((point) => point.split(/[[:]/)[0]))).toEqual(
       new Set([
@@ -28,6 +28,8 @@ describe('the faults of a seed', () => {
         'worker.inside_commit',
         'worker.before_commit',
         'worker.after_commit',
+        'handler.after_effect',
+        'worker.before_verdict',
         'dispatch.before_add',
         'dispatch.after_add',
         'reconcile.before_return',

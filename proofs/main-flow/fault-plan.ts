@@ -8,7 +8,7 @@ export interface FaultPlan {
   readonly seed: number;
   /** Further numbers of the seed: names, amounts, which lead is next. */
   readonly random: Random;
-  /** Kills a worker between the mail server's 250 and our commit, while the confirmation mails go out. */
+  /** Kills a worker between the mail server's 250 and our commit, or between that and the job's verdict, while the confirmation mails go out. */
   readonly mailDeath: string;
   /** Deaths of a worker before, inside and after the transaction of a sale, the loss of Redis, and the race, in their order. */
   readonly steps: readonly Step[];
@@ -31,10 +31,11 @@ export function planFaults(seed: number): FaultPlan {
   const kills = ['worker.before_handler', inside, 'worker.after_commit'].map((point) => ({
     kill: `${point}[distribute_lead]:kill@${random.between(1, 3)}`,
   }));
+  const mailPoint = random.pick(['handler.after_effect', 'worker.before_verdict']);
   const relayPoint = random.pick(['dispatch.before_add', 'dispatch.after_add']);
   return {
     seed,
-    mailDeath: `worker.inside_commit[email_send]:kill@${random.between(1, 5)}`,
+    mailDeath: `${mailPoint}[email_send]:kill@${random.between(1, 5)}`,
     steps: random.shuffled<Step>([...kills, 'flush', 'race']),
     relayDeath: `${relayPoint}:kill@${random.between(1, 5)}`,
     schedulerDeath: random.pick(['reconcile.before_return:kill', undefined]),

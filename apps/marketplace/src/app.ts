@@ -67,8 +67,9 @@ export function openApp(config: ReadyConfig, options: AppOptions) {
   const keys = openKeys({ tokenKey: config.tokenKey, previousTokenKey: config.previousTokenKey });
   const auditKeys = config.tokenKey ? keys.derive(auditPurpose) : [];
   const deps = { db, log, metrics: bindProductMetrics(metrics), now };
+  const failpoint = armFailpoint(config.failpoint, (name) => log.warn('failpoint_hit', { failpoint: name }));
   const timetable = schedules(config, { ...deps, plane: () => ops });
-  const ops: Ops = openPlane(config, telemetry, { db, authorize, role, auditKeys, schedules: timetable });
+  const ops: Ops = openPlane(config, telemetry, { db, authorize, role, auditKeys, schedules: timetable, failpoint });
   // The relay hands jobs over, and may read nothing of the marketplace.
   if (role !== 'relay') watchMoney({ db, metrics });
   const files = openFileStore(config);
@@ -89,7 +90,7 @@ export function openApp(config: ReadyConfig, options: AppOptions) {
     /** Who works on which queue. Links in mails begin with `publicUrl`. */
     handlers({ publicUrl = config.publicUrl }: { publicUrl?: string } = {}): Handlers {
       transport ??= openTransport(config.smtpUrl);
-      const mail = { ...deps, transport, from: config.mailFrom, publicUrl, ...linkTokens(keys) };
+      const mail = { ...deps, failpoint, transport, from: config.mailFrom, publicUrl, ...linkTokens(keys) };
       const concurrency = config.workerConcurrency;
       return {
         distribute_lead: { handler: openDistributionHandler(deps), concurrency },
@@ -190,7 +191,7 @@ function openAppDatabase(config: ReadyConfig, role: string, { log, metrics }: Te
 function openPlane(
   config: ReadyConfig,
   { log, metrics }: Telemetry,
-  { role, ...given }: Pick<OpsOptions, 'db' | 'authorize' | 'auditKeys' | 'schedules'> & { role: string },
+  { role, ...given }: Pick<OpsOptions, 'db' | 'authorize' | 'auditKeys' | 'schedules' | 'failpoint'> & { role: string },
 ) {
   return openOps({
     ...given,
@@ -204,7 +205,6 @@ function openPlane(
     parts: [diskPart(config.dataDir)],
     queues: queuesOf(config),
     retention: 'host',
-    failpoint: armFailpoint(config.failpoint, (name) => log.warn('failpoint_hit', { failpoint: name })),
     redisUrl: config.redisUrl,
     prefix,
     jobLockMs: config.jobLockMs,

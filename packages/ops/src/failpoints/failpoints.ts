@@ -6,6 +6,9 @@ export const failpointNames = [
   'dispatch.after_add',
   'worker.before_begin',
   'worker.before_handler',
+  // For handlers of a host: between an effect outside and its record.
+  'handler.after_effect',
+  'worker.before_verdict',
   'worker.inside_commit',
   'worker.before_commit',
   'worker.after_commit',

@@ -140,6 +140,8 @@ function conclude(one: Attempt, { outcome, thrown, body, committed }: Handled): 
 /** Writes the verdict `done` of a handler that has not done so with its effect. */
 async function recordDone(one: Attempt): Promise<unknown> {
   const { envelope, begun, deps, queue } = one;
+  const pause = deps.failpoint('worker.before_verdict');
+  if (pause) await pause;
   try {
     const isNewest = await deps.runs.finish({ runKey: envelope.run, started: begun.started });
     // The verdict of another attempt stands; what this one did outside of Postgres is done all the same.

@@ -2,6 +2,7 @@ import {
   bury,
   type Database,
   done,
+  type Failpoint,
   type Job,
   type JobHandler,
   type JobOutcome,
@@ -23,6 +24,7 @@ export interface EmailHandlerDeps extends MailContext {
   readonly log: Log;
   /** Sender of every mail, such as `Name <name@example.com>`; its host is that of the message ids. */
   readonly from: string;
+  readonly failpoint: Failpoint;
 }
 
 type EmailJob = Job<{ v: 1; email_id: string }>;
@@ -59,7 +61,7 @@ async function send(
   rendered: RenderedMail,
   deps: EmailHandlerDeps & { readonly writer: MailWriter },
 ): Promise<JobOutcome> {
-  const { transport, log, from, writer } = deps;
+  const { transport, log, from, writer, failpoint } = deps;
   const { id, template, to_address: to } = mail;
   let smtpCode: number;
   try {
@@ -67,6 +69,7 @@ async function send(
   } catch (error) {
     return afterRefusal(job, mail, error, deps);
   }
+  await failpoint('handler.after_effect', job.queue);
   await writer.sent({ id, smtpCode });
   log.info('email_sent', { email_id: id, template, smtp_code: smtpCode });
   return done;

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
-import { type Database, type Job, type JobOutcome, sql } from '@fmhl/ops';
+import { type Database, type Job, type JobOutcome, noFailpoints, sql } from '@fmhl/ops';
 import PostalMime, { type Email } from 'postal-mime';
 import { SMTPServer, type SMTPServerDataStream, type SMTPServerSession } from 'smtp-server';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -74,6 +74,7 @@ function deps(overrides: Partial<Parameters<typeof openEmailHandler>[0]> = {}) {
     transport,
     log: world.log,
     from,
+    failpoint: noFailpoints,
     publicUrl: 'https://fmhl.example.com',
     confirmToken,
     eraseToken: (leadId: string) => `e-${leadId}`,
