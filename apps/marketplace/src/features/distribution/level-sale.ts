@@ -5,7 +5,7 @@ import { capAt, type Level, type Promised, slotsAt } from './cascade.ts';
 import type { DistributionDeps } from './distribute.ts';
 import { sell, type Sold } from './queries.ts';
 import { type Candidate, choose } from './ranking.ts';
-import { type Buyer, type Demand, front, lockAndReread, type Place, walk } from './walk.ts';
+import { type Buyer, type Demand, front, type Place, reread, walk } from './walk.ts';
 
 /** Largest batch of a walk. The number of batches has no limit: a head of narrow filters must not hide buyers behind it. */
 const largestBatch = 512;
@@ -72,7 +72,7 @@ async function findBuyers(
   let after: Place | null = front;
   while (after) {
     const batch = await walk(tx, demand, { levelId: level.id, after, size });
-    const verdicts = await lockAndReread(tx, demand, batch);
+    const verdicts = await reread(tx, demand, batch);
     const buyers = verdicts.filter((buyer) => buyer.eligible);
     found.matched += batch.ids.length;
     found.examined += batch.examined;

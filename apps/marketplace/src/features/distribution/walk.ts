@@ -46,14 +46,16 @@ export const front: Place = { vt: -1, id: '00000000-0000-0000-0000-000000000000'
 
 export interface Batch {
   readonly ids: readonly string[];
-  readonly providerIds: readonly string[];
   /** Where the next batch begins; null when nothing was found. */
   readonly last: Place | null;
   /** Rows of the order that were read. */
   readonly examined: number;
 }
 
-/** Up to `size` subscriptions behind `after` that may buy the lead, in the fair order. Fewer: the order has ended. */
+/**
+ * Up to `size` subscriptions behind `after` that may buy the lead, in the fair order, and locks their accounts and then them, each in the
+ * order of their ids. Fewer: the order has ended. What it saw is a hint, as it looked before it may have waited for a lock.
+ */
 export async function walk(
   tx: Queryable,
   demand: Demand,
@@ -61,7 +63,6 @@ export async function walk(
 ): Promise<Batch> {
   const { rows } = await tx.query<{
     ids: string[];
-    providers: string[];
     vt: number | null;
     id: string | null;
     examined: number;
@@ -69,7 +70,7 @@ export async function walk(
   const row = rows[0];
   if (!row) throw new Error('the walk answered nothing');
   const last = row.vt === null || row.id === null ? null : { vt: row.vt, id: row.id };
-  return { ids: row.ids, providerIds: row.providers, last, examined: row.examined };
+  return { ids: row.ids, last, examined: row.examined };
 }
 
 /**
@@ -90,8 +91,16 @@ export function walkStatement(
         select o.id, o.provider_id, o.vt, o.nth
         from (select id, provider_id, vt, areas, row_number() over (order by vt, id) as nth from ${order} order by vt, id) o
         where o.areas && ${demand.areas}::text[] and (select ${mayBuy(demand)} from v_subscription s where s.id = o.id)
-        limit ${size}::int)
-      select array(select id from hit) as ids, array(select provider_id from hit) as providers,
+        limit ${size}::int),
+      accounts as materialized (
+        select provider_id from v_account where provider_id = any(array(select provider_id from hit))
+        order by provider_id for no key update),
+      subscriptions as materialized (
+        select id from v_subscription
+        where id = any(array(select id from hit)) and (select count(*) from accounts) >= 0
+        order by id for no key update)
+      select (select count(*) from subscriptions)::int as locked,
+             array(select id from hit) as ids,
              (select vt from hit where nth = (select max(nth) from hit)) as vt,
              (select id from hit where nth = (select max(nth) from hit)) as id,
              case when (select count(*) from hit) = ${size}::int then (select max(nth) from hit)
@@ -105,26 +114,9 @@ export interface Buyer extends Candidate {
   readonly eligible: boolean;
 }
 
-/**
- * Locks the accounts, then the subscriptions of a batch, each in the order of their ids, and reads them again: what the walk saw is a
- * hint, this is the verdict. Two statements, for the second must see what was committed while the first waited.
- */
-export async function lockAndReread(tx: Queryable, demand: Demand, batch: Batch): Promise<Buyer[]> {
+/** Reads a batch again under its locks: this is the verdict. A statement of its own, for it must see what was committed while the walk waited. */
+export async function reread(tx: Queryable, demand: Demand, batch: Batch): Promise<Buyer[]> {
   if (batch.ids.length === 0) return [];
-  await tx.query(
-    prepared(
-      'lock_buyers',
-      sql`
-        with accounts as materialized (
-          select provider_id from v_account where provider_id = any(${batch.providerIds}::uuid[])
-          order by provider_id for no key update),
-        subscriptions as materialized (
-          select id from v_subscription
-          where id = any(${batch.ids}::uuid[]) and (select count(*) from accounts) >= 0
-          order by id for no key update)
-        select count(*)::int from subscriptions`,
-    ),
-  );
   const { rows } = await tx.query<BuyerRow>(
     prepared(
       'read_buyers',
