@@ -29,6 +29,8 @@ export function openMailWriter(db: Database, host: string): MailWriter {
   });
   return {
     claim: (id) => claims.add(id),
-    sent: async (mail) => void (await ends.add(mail)),
+    async sent(mail) {
+      await ends.add(mail);
+    },
   };
 }

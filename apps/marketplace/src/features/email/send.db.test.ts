@@ -307,8 +307,9 @@ describe('mails of one moment', () => {
     const handle = openEmailHandler(deps({ db }));
     const outcomes = await Promise.all(mails.map(({ id }) => handle(jobOf(id))));
     expect(outcomes).toEqual(Array(40).fill({ kind: 'done' }));
-    expect(received.map(({ messageId }) => messageId).toSorted()).toEqual(
-      mails.map(({ id }) => `<${id}@fmhl.example.com>`).toSorted(),
+    expect(received).toHaveLength(40);
+    expect(new Set(received.map(({ messageId }) => messageId))).toEqual(
+      new Set(mails.map(({ id }) => `<${id}@fmhl.example.com>`)),
     );
     expect(statements.filter((name) => name === 'claim_mails')).toHaveLength(1);
     expect(statements.filter((name) => name === 'mails_sent').length).toBeLessThan(40);
