@@ -77,8 +77,18 @@ async function bringUpToDate(deps: SchedulerDeps, { definition, row, now }: Turn
     log.info('schedule_taken_over', { schedule: definition.name, difference, enabled: definition.enabled });
     return;
   }
-  if (!row || !definition.enabled || nextFireTime(definition, row.last_tick) > now) return;
+  if (!row || !definition.enabled || !isDue(definition, row.last_tick, now)) return;
   while (await tickOnce(deps, definition));
+}
+
+const nextDue = new WeakMap<ScheduleDefinition, { readonly after: number; readonly at: Date }>();
+
+/** Whether a fire time has come since the last tick. The next one is kept: to find it every second would be a seventh of an idle scheduler. */
+function isDue(definition: ScheduleDefinition, lastTick: Date, now: Date): boolean {
+  const after = lastTick.getTime();
+  let next = nextDue.get(definition);
+  if (next?.after !== after) nextDue.set(definition, (next = { after, at: nextFireTime(definition, lastTick) }));
+  return next.at <= now;
 }
 
 async function tickOnce(deps: SchedulerDeps, definition: ScheduleDefinition): Promise<boolean> {
