@@ -95,7 +95,7 @@ export function openApp(config: ReadyConfig, options: AppOptions) {
       return {
         distribute_lead: { handler: openDistributionHandler(deps), concurrency },
         // A mail waits for its server and for commits to share most of its time, and takes next to none of this process.
-        email_send: { handler: openEmailHandler(mail), concurrency: concurrency * 8 },
+        email_send: { handler: openEmailHandler(mail), concurrency: concurrency * 2 },
         // Each reads a page at a time, without a pause: more of them at once only take the database from others.
         report_export: { handler: openExportHandler({ ...deps, files }), concurrency: Math.min(concurrency, 2) },
       };

@@ -58,7 +58,7 @@ describe('the configuration', () => {
       registrationsPerAddress: 10,
       registrationsPerEmail: 5,
       shutdownDrainMs: 0,
-      workerConcurrency: 4,
+      workerConcurrency: 8,
       pgPoolSize: 10,
       jobLockMs: 30_000,
       reconcileAfterMs: 60_000,

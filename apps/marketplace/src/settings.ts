@@ -306,9 +306,8 @@ export const settings = {
   workerConcurrency: {
     env: 'WORKER_CONCURRENCY',
     schema: wholeNumber(1, 1000),
-    default: '4',
-    describe:
-      'Jobs of one queue that one worker works on at once: of mails eight times as many, of exports two at most.',
+    default: '8',
+    describe: 'Jobs of one queue that one worker works on at once: of mails twice as many, of exports two at most.',
   },
   pgPoolSize: {
     env: 'PG_POOL_SIZE',

@@ -2,7 +2,7 @@ import { approveLeads, confirmLeads, soldLeads, submitLead, submitLeads, type Tr
 import { openMarket } from '../live/market.ts';
 import { defineScenario } from './scenario.ts';
 
-const leads = 8;
+const leads = 24;
 const slowMs = 2_000;
 const mail = { queue: 'email_send' };
 
@@ -10,7 +10,7 @@ export const smtpSlow = defineScenario<{ leads: Traveller[] }>({
   name: 'smtp-slow',
   title: 'The mail server takes its time',
   cause:
-    'Eight leads are sold while the mail server needs two seconds for each mail. Nothing fails; mails only come later and later.',
+    'Two dozen leads are sold while the mail server needs two seconds for each mail. Nothing fails; mails only come later and later.',
   signals: [
     { list: '/admin/queues/email_send/jobs?state=waiting&limit=50', count: 4, tells: 'mails wait, though none fails' },
     { metric: 'fmhl_queue_oldest_job_age_seconds', labels: mail, reaches: 1, tells: 'the oldest of them grows older' },
