@@ -49,8 +49,8 @@ describe('a burial', () => {
     const buried = await openBurial({ db: watched, workerId })(some);
     expect(asked).toEqual({ statements: 1, transactions: 0 });
     expect(buried.map(({ runKey }) => runKey).toSorted()).toEqual(some.map(({ runKey }) => runKey).toSorted());
-    expect((await letters()).map(({ root_key }) => root_key).toSorted()).toEqual(
-      some.map(({ runKey }) => runKey).toSorted(),
+    expect(new Set((await letters()).map(({ root_key }) => root_key))).toEqual(
+      new Set(some.map(({ runKey }) => runKey)),
     );
     expect([await deaths(), await open()]).toEqual([[{ deaths: 20 }], []]);
   });
