@@ -62,7 +62,7 @@ async function startWork({ watch, start }: System): Promise<void> {
     'two workers and a scheduler start',
     () => Promise.all([start('worker'), start('worker'), start('scheduler')]),
     [
-      { metric: 'worker_concurrency', labels: mail, becomes: 8 },
+      { metric: 'worker_concurrency', labels: mail, becomes: 32 },
       { metric: 'worker_last_tick_timestamp_seconds', becomes: 'positive' },
       { metric: 'redis_blocked_clients', becomes: 'positive' },
       { metric: 'jobs_completed_total', labels: mail, rises: 1 },
