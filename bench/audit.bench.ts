@@ -1,7 +1,7 @@
 /**
  * What an act pays for its audit row, and what linking and verifying the chain cost.
  *
- * Sixteen writers audit in the middle of transactions that stay open for 20 ms, as a sale does, one after another and ten a second each,
+ * Sixteen writers audit in the middle of transactions that stay open for 10 to 30 ms, longer than a sale does, one after another and ten a second each,
  * while a process links them. The same is done with the way not taken: a lock on the chain at the end of each transaction. See docs/decisions on the audit chain.
  */
 import { fork } from 'node:child_process';
@@ -24,7 +24,7 @@ import { startServers } from './servers.ts';
 export const about = 'audit rows inside transactions of 16 writers, their chain, and a look at the whole of it';
 
 const writers = 16;
-/** Longer than a sale holds its transaction open after its audit row. */
+/** On average; longer than a sale holds its transaction open after its audit row. */
 const openForMs = 20;
 /** Between two acts of a writer who acts ten times a second: 160 acts a second in all, several times what a busy marketplace does. */
 const restMs = 80;
@@ -138,7 +138,8 @@ async function openTransactions(db: Database, way: Way, { seconds, pauseMs }: { 
         const begunAt = performance.now();
         await way.append(tx);
         appended = performance.now() - begunAt;
-        await wait(openForMs);
+        // Not all the same time: writers that share a commit would go on in step, and each wait for all others.
+        await wait(openForMs * (0.5 + Math.random()));
         endsAt = performance.now();
         await way.atEnd?.(tx);
       });
