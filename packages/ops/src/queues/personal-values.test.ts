@@ -43,6 +43,14 @@ describe('the personal values of a payload', () => {
     },
   );
 
+  it.each([
+    ['Miss Marple', 'of Mi\u017fs Marple'],
+    ['Mi\u017fs Marple', 'of Miss Marple'],
+    ['Kim Canary', 'of \u212aim Canary'],
+  ])('are masked in the other forms of their letters: %s', (name, text) => {
+    expect(maskerOf({ name })(text)).toBe('of [masked]');
+  });
+
   it('are masked whatever they are made of', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary', minLength: 3 }), fc.string({ unit: 'binary' }), (name, around) => {
