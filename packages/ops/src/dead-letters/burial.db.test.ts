@@ -89,6 +89,23 @@ describe('a burial', () => {
     expect(await bury(batch)).toEqual([]);
   });
 
+  it('of first deaths does not wait for that of a retry among them', async () => {
+    const { db, begun, letters, letterOf, retry } = await openDying();
+    await openBurial({ db, workerId })([await begun('again')]);
+    const { jobId } = await retry((await letterOf('again')).id);
+    await db.query(sql`update ops.job_run set started = 1, last_started_at = now() where run_key = ${jobId}`);
+    const broken = Object.create(db, {
+      query: { value: (statement: Parameters<Database['query']>[0]) => db.query(statement) },
+      transaction: { value: () => Promise.reject(new Error('no transaction')) },
+    });
+    const batch = [dying(jobId), await begun('plain')];
+    await expect(openBurial({ db: broken as Database, workerId })(batch)).rejects.toThrow('no transaction');
+    expect(await letters()).toMatchObject([
+      { root_key: 'again', state: 'retrying' },
+      { root_key: 'plain', state: 'pending' },
+    ]);
+  });
+
   it('by many at once happens once', async () => {
     const { db, begun, letters, deaths } = await openDying();
     const some = await Promise.all(Array.from({ length: 8 }, (_, n) => begun(`task-${n}`)));
