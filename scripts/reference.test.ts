@@ -94,6 +94,7 @@ describe('the documents', () => {
     const named = [
       'README.md',
       'ARCHITECTURE.md',
+      'packages/ops/ARCHITECTURE.md',
       'CONTRIBUTING.md',
       ...filesBelow('docs/decisions', '*.md'),
       'docs/glossary.md',
