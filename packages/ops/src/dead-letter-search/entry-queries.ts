@@ -1,3 +1,4 @@
+import { attemptsHistory } from '../dead-letters/index.ts';
 import { prepared, type Queryable, sql } from '../postgres/index.ts';
 import type { StoredRun, StoredWorker } from './attempts.ts';
 import { rowColumns, type StoredRow } from './list-queries.ts';
@@ -61,14 +62,14 @@ export async function readVersion(db: Queryable, id: string): Promise<number | u
 /** Every run of the work: the one that died first, and the letter's retries. */
 export async function readRuns(db: Queryable, letter: { id: string; root_key: string }): Promise<StoredRun[]> {
   const columns = sql`run_key, generation, queue, state, started, finished, cause, enqueued_at, last_started_at, finished_at, worker,
-                      attempts_history, correlation_id`;
+                      ${attemptsHistory}, correlation_id`;
   const { rows } = await db.query<StoredRun>(
     prepared(
       'letter-runs',
       sql`
-        select ${columns} from ops.job_run where run_key = ${letter.root_key}::text and generation = 0
+        select ${columns} from ops.job_run r where run_key = ${letter.root_key}::text and generation = 0
         union all
-        select ${columns} from ops.job_run where run_key = any (array (
+        select ${columns} from ops.job_run r where run_key = any (array (
           select 'dlq-' || id || '-r' || g from ops.dead_letter_queue, generate_series(greatest(1, generation - 999), generation) g
           where id = ${letter.id}))`,
     ),

@@ -12,6 +12,7 @@ export {
 } from './contract.ts';
 export { type Classified, classifier, fingerprintOf } from './fingerprint.ts';
 export { foldChanges, readStock, type Stock } from './fold.ts';
+export { attemptsHistory } from './history.ts';
 export { conflictOf, readLetter, whyAbsent } from './letter.ts';
 export { type PastDeath, recordPastDeaths } from './past-deaths.ts';
 export { captureRemoved } from './removed.ts';

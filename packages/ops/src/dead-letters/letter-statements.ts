@@ -29,16 +29,19 @@ const named = (groups: readonly GroupRow[]): Sql => sql`
     select * from json_to_recordset(${JSON.stringify(groups)}::json)
       as g(fingerprint text, title text, error_type text, message text, frame text))`;
 
-/** What a letter says of a dead run `r` with its newest `error`, and of the process `w` that ran it. */
+/** What a letter says of a dead run `r`, and of the process `w` that ran it. */
 const evidence = sql`
-  left(r.run_key, 100) as job_id, null::text as bytes, coalesce(nullif(r.error ->> 'type', ''), r.cause) as error_type,
-  coalesce(r.error ->> 'message', '') as error_message, r.error ->> 'code' as error_code,
-  nullif(r.error ->> 'stack', '') as stack, left(w.version, 100) as worker_version, left(w.host, 255) as worker_host,
+  left(r.run_key, 100) as job_id, null::text as bytes, left(w.version, 100) as worker_version, left(w.host, 255) as worker_host,
   r.kind = ${probeKind} as synthetic`;
+
+/** What a letter says of a failure. */
+const errorOf = ({ type, message, code, stack }: Record<'type' | 'message' | 'code' | 'stack', Sql>): Sql => sql`
+  coalesce(nullif(${type}, ''), r.cause) as error_type, coalesce(${message}, '') as error_message, ${code} as error_code,
+  nullif(${stack}, '') as stack`;
 
 const lacksOf = (body: Sql): Sql => sql`case when ${body} is null then 'payload: it was not kept' end`;
 
-/** Of a row of `ops.job_run`. */
+/** Of a row of `ops.job_run`: of its first attempt that failed, if that is not the one that died. */
 const firstFailedAt = sql`coalesce((attempts_history -> 0 ->> 'ended_at')::timestamptz, died_at)`;
 
 /**
@@ -50,12 +53,12 @@ export function burial(rows: readonly DyingRow[], groups: readonly GroupRow[], w
     left join lateral (${bodyInOutbox(sql`d.run_key`)}) o on true
     left join lateral (select body from ops.job_payload where run_key = d.run_key offset 0) p on true`;
   const more = sql`
-    r.failures as attempts, r.causation_id, r.traceparent, r.worker, r.died_at, ${firstFailedAt} as first_failed_at, d.failure as error,
-    d.fingerprint, coalesce(p.body, o.body) as body, ${letterIdOf(sql`r.died_at`)} as id`;
+    r.failures as attempts, r.causation_id, r.traceparent, r.worker, r.died_at, ${firstFailedAt} as first_failed_at,
+    ${errorOf({ type: sql`d.type`, message: sql`d.message`, code: sql`d.code`, stack: sql`d.stack` })}, d.fingerprint, coalesce(p.body, o.body) as body, ${letterIdOf(sql`r.died_at`)} as id`;
   return prepared(
     'burial',
     sql`
-      with ${verdictParts(rows, { workerId, beside, when: sql`r.dlq_id is null`, more })},
+      with ${verdictParts(rows, { workerId, beside, when: sql`r.dlq_id is null`, more, withLetters: true })},
       settled as (delete from ops.job_outbox where run_key = any (array(select run_key::text from dead))),
       ${named(groups)},
       death as materialized (
@@ -64,6 +67,16 @@ export function burial(rows: readonly DyingRow[], groups: readonly GroupRow[], w
       select ${deadColumns} from dead`,
   );
 }
+
+/** What a run without a letter died of. Deaths that no attempt told of, and those before migration 0007, have it in the history. */
+const storedError = sql`
+  case when attempts_history -> -1 ->> 'outcome' = 'died' then attempts_history -> -1 -> 'error' else last_error end`;
+const ofStored = {
+  type: sql`stored ->> 'type'`,
+  message: sql`stored ->> 'message'`,
+  code: sql`stored ->> 'code'`,
+  stack: sql`stored ->> 'stack'`,
+};
 
 /**
  * The deaths of runs, from what the verdict wrote: the error and the payload do not travel to this process and back. Every look-up is
@@ -79,8 +92,8 @@ function deathsOfRuns(runs: readonly DeadRun[], groups: readonly GroupRow[]): Sq
       cross join lateral (
         select run_key, queue, kind, root_key, dlq_id as letter_id, generation, cause, failures as attempts, worker, died_at,
                ${firstFailedAt} as first_failed_at,
-               attempts_history -> -1 -> 'error' as error, correlation_id, causation_id, traceparent
-        from ops.job_run where run_key = e.run_key offset 0) r
+               ${errorOf(ofStored)}, correlation_id, causation_id, traceparent
+        from (select *, ${storedError} as stored from ops.job_run where run_key = e.run_key offset 0) r offset 0) r
       left join lateral (${bodyInOutbox(sql`e.run_key`)}) o on true
       left join lateral (select body from ops.job_payload where run_key = e.run_key offset 0) p on true
       left join ops.worker w on w.id = r.worker)`;
@@ -210,7 +223,13 @@ export function returnedLetters(runs: readonly DeadRun[], groups: readonly Group
           worker_version = d.worker_version, worker_host = d.worker_host
       from death d, ops.dead_letter_queue before
       where l.id = d.letter_id and before.id = l.id and l.generation = d.generation and l.state = 'retrying'
-      returning l.id, l.generation, l.fingerprint, before.fingerprint as was),
+      returning l.id, l.generation, l.fingerprint, before.fingerprint as was, before.run_key as died_before,
+                jsonb_build_object('type', before.error_type, 'message', before.error_message, 'code', before.error_code,
+                                   'stack', coalesce(before.stack_trace, '')) as error_before),
+    -- What the letter said of the death before goes to the run that died it.
+    moved as (
+      update ops.job_run r set last_error = a.error_before
+      from again a where r.run_key = a.died_before and r.state = 'dead' and r.last_error is null),
     item as (
       update ops.redrive_item i
       set outcome = 'failed', decided_at = clock_timestamp(),

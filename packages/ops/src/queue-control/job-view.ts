@@ -1,4 +1,5 @@
 import { type Actor, audit } from '../audit/index.ts';
+import { attemptsHistory } from '../dead-letters/index.ts';
 import { type Queryable, sql, type Tx } from '../postgres/index.ts';
 import { personalPathsOf, type QueueRegistry } from '../queues/index.ts';
 import { refuse } from '../refusals/index.ts';
@@ -58,7 +59,7 @@ export async function viewJob(tx: Tx, { registry, queue, jobId, actor, inClear, 
 
 async function readEvidence(db: Queryable, run: Run): Promise<Evidence | undefined> {
   const { rows } = await db.query<Evidence>(sql`
-    select r.causation_id, r.traceparent, r.attempts_history,
+    select r.causation_id, r.traceparent, ${attemptsHistory},
            case when w.id is not null then jsonb_build_object('id', w.id, 'host', w.host, 'pid', w.pid, 'version', w.version,
              'last_seen_at', to_char(w.last_seen_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')) end as worker
     from ops.job_run r left join ops.worker w on w.id = r.worker

@@ -89,37 +89,39 @@ async function lookedUntil(db: Queryable, looked: Sql): Promise<Listed['next']> 
   return seen < mostLookedAt || until === null ? undefined : [until];
 }
 
+/** Dead runs by their letters, newest death first: of each letter the run that died last, also where that was sent to another queue. */
 async function listDead(db: Queryable, { queue, kind, limit }: JobsRequest, from: Listed['next']): Promise<Listed> {
   const [at, key] = from ?? [];
   const before =
     at === undefined
       ? sql`true`
-      : sql`died_at <= ${at}::timestamptz and (died_at, run_key::text) < (${at}::timestamptz, ${key})`;
+      : sql`failed_at <= ${at}::timestamptz and (failed_at, run_key) < (${at}::timestamptz, ${key})`;
   // Without a kind every row is one of the page.
+  const most = kind === undefined ? limit + 1 : mostLookedAt;
   const looked = sql`
-    select * from ops.job_run where queue = ${queue} and died_at is not null and ${before}
-    order by queue desc, died_at desc, run_key desc limit ${kind === undefined ? limit + 1 : mostLookedAt}`;
+    select * from ops.dead_letter_queue
+    where queue_name = ${queue} and source = 'queue' and run_key is not null and ${before}
+    order by queue_name, failed_at desc, run_key desc limit ${most}`;
   const { rows } = await db.query<Run & { position: string }>(
     prepared(
       'jobs-dead',
       sql`
-    select ${runColumns}, to_jsonb(r.died_at) #>> '{}' as position
-    from (${looked}) r left join ops.job_outbox o using (run_key) ${letterOfRun}
-    where r.kind = coalesce(${kind ?? null}, r.kind)
-    order by r.died_at desc, r.run_key desc limit ${limit + 1}`,
+    select ${runColumns}, to_jsonb(l.failed_at) #>> '{}' as position
+    from (${looked}) l join ops.job_run r using (run_key) left join ops.job_outbox o using (run_key)
+    where r.died_at is not null and r.kind = coalesce(${kind ?? null}, r.kind)
+    order by l.failed_at desc, l.run_key desc limit ${limit + 1}`,
     ),
   );
   const runs = rows.slice(0, limit);
   const last = rows.length > limit ? runs.at(-1) : undefined;
-  if (last) return { runs, next: [last.position, last.run_key] };
-  return { runs, next: kind === undefined ? undefined : await deadUntil(db, looked) };
+  return { runs, next: last ? [last.position, last.run_key] : await deadUntil(db, looked, most) };
 }
 
 /** As {@link lookedUntil}, of dead runs. */
-async function deadUntil(db: Queryable, looked: Sql): Promise<Listed['next']> {
+async function deadUntil(db: Queryable, looked: Sql, most: number): Promise<Listed['next']> {
   const { rows } = await db.query<{ seen: number; position: string; run_key: string }>(sql`
-    select count(*) over () as seen, to_jsonb(died_at) #>> '{}' as position, run_key
-    from (${looked}) r order by died_at, run_key limit 1`);
+    select count(*) over () as seen, to_jsonb(failed_at) #>> '{}' as position, run_key
+    from (${looked}) l order by failed_at, run_key limit 1`);
   const [last] = rows;
-  return last && last.seen >= mostLookedAt ? [last.position, last.run_key] : undefined;
+  return last && last.seen >= most ? [last.position, last.run_key] : undefined;
 }

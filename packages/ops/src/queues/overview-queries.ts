@@ -1,5 +1,4 @@
 import { type Database, prepared, sql } from '../postgres/index.ts';
-import { probeKind } from './probe.ts';
 
 /** The columns of `ops.queue` that say who paused it. */
 export interface PausedColumns {
@@ -26,6 +25,9 @@ const mostCounted = 100_000;
 /** Open runs of a queue among which its oldest waiting one is looked for. */
 const oldestAmong = 200;
 
+/** Letters of which a run died in the last hour: first runs by the letters they made, retries by their keys. */
+const diedLately = sql`l.failed_at > statement_timestamp() - interval '1 hour' and l.source = 'queue' and not l.synthetic`;
+
 /** Times are `statement_timestamp()`: that of a clock that moves within the statement is never looked up in an index. */
 export async function readStored(db: Database, names: readonly string[]): Promise<Map<string, StoredQueue>> {
   const { rows } = await db.query<StoredQueue>(
@@ -39,6 +41,12 @@ export async function readStored(db: Database, names: readonly string[]): Promis
             select queue_name, open, captured from ops.dead_letter_change where source = 'queue') counted
       group by queue_name),
     deaths as (select queue, sum(deaths)::bigint as deaths from ops.job_death group by queue),
+    died_again as (
+      select r.queue, count(*) as deaths
+      from ops.dead_letter_queue l cross join generate_series(1, l.generation) g
+      join ops.job_run r on r.run_key = 'dlq-' || l.id || '-r' || g
+      where ${diedLately} and l.generation > 0 and r.died_at > statement_timestamp() - interval '1 hour'
+      group by r.queue),
     undispatched as (
       select queue, count(*) as rows, sum(count(*)) over () as all_rows
       from (select queue from ops.job_outbox where dispatched_at is null order by id limit ${mostCounted + 1}) b
@@ -46,9 +54,9 @@ export async function readStored(db: Database, names: readonly string[]): Promis
     select q.name, p.paused_at, p.paused_by_name, p.pause_reason, p.paused_until,
            coalesce(s.open, 0) as dlq_size,
            greatest(0, coalesce(d.deaths, 0) - coalesce(s.captured, 0)) as proof_gap,
-           (select count(*) from ops.job_run r
-            where r.queue = q.name and r.died_at > statement_timestamp() - interval '1 hour'
-              and r.kind <> ${probeKind}) as failed_last_hour,
+           (select count(*) from ops.dead_letter_queue l
+            where l.queue_name = q.name and ${diedLately} and l.created_at > statement_timestamp() - interval '1 hour'
+              and l.run_key is not null and l.cause not in ('orphaned', 'unreadable')) + coalesce(r.deaths, 0) as failed_last_hour,
            (select sum(m.failed) from ops.attempt_minute m
             where m.minute > statement_timestamp() - interval '1 hour' and m.queue = q.name) as attempts_failed_last_hour,
            (select count(*) from ops.worker w where q.name = any (w.queues) and w.stopped_at is null
@@ -62,6 +70,7 @@ export async function readStored(db: Database, names: readonly string[]): Promis
     from unnest(${names}::text[]) as q(name)
     left join stock s on s.queue_name = q.name
     left join deaths d on d.queue = q.name
+    left join died_again r on r.queue = q.name
     left join undispatched u on u.queue = q.name
     left join ops.queue p on p.name = q.name`,
     ),
