@@ -1,6 +1,7 @@
 import { DelayedError, type Job as BullJob } from 'bullmq';
 import type { Failpoint } from '../failpoints/index.ts';
 import type { Logger } from '../logging/index.ts';
+import type { EndedJob } from './bullmq-end.ts';
 import type { DeathWriter } from './death.ts';
 import type { Deadlines } from './deadlines.ts';
 import type { QueueDefinition } from './definition.ts';
@@ -17,6 +18,8 @@ export interface ProcessDeps extends StartDeps {
   readonly workerId: string;
   readonly failpoint: Failpoint;
   readonly deaths: DeathWriter;
+  /** Takes a job out of Redis, as one that failed. */
+  readonly end: (job: EndedJob) => Promise<void>;
   readonly deadlines: Deadlines;
   /** Told when Postgres or Redis was away, so that the worker stops fetching until they are back. */
   readonly onInfrastructureFailure: () => void;

@@ -1,12 +1,13 @@
-import { type Job as BullJob, type JobJson, Queue, UnrecoverableError, Worker } from 'bullmq';
+import { type Job as BullJob, DelayedError, type JobJson, Queue, UnrecoverableError, Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { withDeadline } from '../redis/index.ts';
 import { type AddedJob, addReady } from './bullmq-add.ts';
+import type { EndedJob } from './bullmq-end.ts';
 import { inspectRedis, type RedisInspection } from './bullmq-inspection.ts';
 import { withoutStack } from './failure.ts';
 import type { QueueRegistry } from './registry.ts';
 
-/** Everything this library knows of BullMQ's options, states and keys is in this file, in `bullmq-add.ts` and in `bullmq-inspection.ts`. */
+/** Everything this library knows of BullMQ's options, states and keys is in this file and its neighbours `bullmq-*.ts`. */
 
 /** A job as the dispatcher hands it over. */
 export interface Handover {
@@ -150,11 +151,25 @@ function jobOptions(job: Handover) {
 }
 
 /**
- * What BullMQ is told of a job whose death Postgres has captured: it fails, and leaves Redis in that step, so that nobody has to sweep it.
- * A child of a flow stays: its removal would change its parent.
+ * Takes a job whose death Postgres has captured out of Redis, so that nobody has to sweep it, and answers what to throw to BullMQ: that the
+ * job is elsewhere already. Where `end` fails, BullMQ fails and removes the job by itself, again and again while Redis is away. A child of a
+ * flow stays in the failed set: its removal would change its parent.
  */
-export function failForGood(job: BullJob<unknown>, message: string): UnrecoverableError {
-  if (!job.parentKey) job.opts.removeOnFail = true;
+export async function endForGood(
+  job: BullJob<unknown>,
+  token: string | undefined,
+  message: string,
+  end: (job: EndedJob) => Promise<void>,
+): Promise<Error> {
+  if (job.parentKey) return withoutStack(() => new UnrecoverableError(message));
+  const { id, attemptsMade, opts } = job;
+  if (id !== undefined && token !== undefined) {
+    try {
+      await end({ id, token, reason: message, attemptsMade: attemptsMade + 1, attempts: opts.attempts ?? 1 });
+      return withoutStack(() => new DelayedError());
+    } catch {}
+  }
+  job.opts.removeOnFail = true;
   return withoutStack(() => new UnrecoverableError(message));
 }
 

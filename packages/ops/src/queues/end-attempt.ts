@@ -2,7 +2,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { UnrecoverableError } from 'bullmq';
 import { type Database, databaseFailure, sql } from '../postgres/index.ts';
 import { type Attempt, blockOf, evidenceOf, finished, putBack } from './attempt.ts';
-import { AttemptFailed, failForGood } from './bullmq.ts';
+import { AttemptFailed, endForGood } from './bullmq.ts';
 import type { Failure } from './failure.ts';
 import { probeKind } from './probe.ts';
 import { afterFailure, type DeathCause } from './verdict.ts';
@@ -63,7 +63,7 @@ export async function endFailed(one: Attempt, failure: Failure): Promise<unknown
 }
 
 async function die(one: Attempt, failure: Failure, cause: DeathCause): Promise<never> {
-  const { job, envelope, begun, queue, deps } = one;
+  const { job, token, envelope, begun, queue, deps } = one;
   await deps.failpoint('worker.before_death');
   const dying = { runKey: envelope.run, queue: queue.name, cause, failure, started: begun.started };
   const death = await persist(one, () => deps.deaths.bury(dying));
@@ -71,7 +71,7 @@ async function die(one: Attempt, failure: Failure, cause: DeathCause): Promise<n
   await deps.failpoint('worker.after_death');
   const message = `${failure.type}: ${failure.message}`;
   // Without a death of its own, another attempt decides; the sweeper looks what became of it.
-  throw death ? failForGood(job, message) : new UnrecoverableError(message);
+  throw death ? await endForGood(job, token, message, deps.end) : new UnrecoverableError(message);
 }
 
 /** Records the end of an attempt that did not succeed; with no failure, one that was put back. */

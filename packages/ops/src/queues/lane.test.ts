@@ -36,9 +36,19 @@ describe('a lane', () => {
   it('fetches ahead while jobs are short, and stops when they become long', () => {
     const { lane, wanted } = open(32);
     for (let at = 0; at < 64; at += 1) lane.learn(1, 2);
-    expect(wanted).toEqual([256]);
+    expect(wanted).toEqual([512]);
     for (let at = 0; at < 64; at += 1) lane.learn(50, 2);
-    expect(wanted).toEqual([256, 32]);
+    expect(wanted).toEqual([512, 32]);
+  });
+
+  it.each([
+    [64, 1_024],
+    [100, 1_024],
+    [2_000, 2_000],
+  ])('with %i places has %i jobs in hand at most', (places, most) => {
+    const { lane, wanted } = open(places);
+    for (let at = 0; at < 64; at += 1) lane.learn(1, 2);
+    expect(wanted).toEqual([most]);
   });
 
   it('does not fetch ahead while recording costs next to nothing', () => {

@@ -1,6 +1,6 @@
 import { UnrecoverableError } from 'bullmq';
 import { type Delivery, finished, putBack } from './attempt.ts';
-import { failForGood } from './bullmq.ts';
+import { endForGood } from './bullmq.ts';
 import type { Failure } from './failure.ts';
 import type { NoStart } from './start.ts';
 import { infrastructurePauseMs } from './verdict.ts';
@@ -14,7 +14,7 @@ export async function refuseStart(why: NoStart, delivery: Delivery): Promise<unk
     case 'done':
       return finished;
     case 'dead':
-      throw failForGood(delivery.job, 'the run is dead already');
+      throw await endForGood(delivery.job, delivery.token, 'the run is dead already', delivery.deps.end);
     case 'unknown':
       throw new UnrecoverableError('orphaned: Postgres knows no run with this key');
     case 'suspect_waits':
@@ -35,7 +35,7 @@ const crashLoop: Failure = {
   code: null,
 };
 
-async function buryCrashLoop({ job, envelope, queue, deps }: Delivery): Promise<never> {
+async function buryCrashLoop({ job, token, envelope, queue, deps }: Delivery): Promise<never> {
   const death = await deps.deaths.bury({
     runKey: envelope.run,
     queue: queue.name,
@@ -43,5 +43,5 @@ async function buryCrashLoop({ job, envelope, queue, deps }: Delivery): Promise<
     failure: crashLoop,
   });
   const message = `crash_loop: ${crashLoop.message}`;
-  throw death ? failForGood(job, message) : new UnrecoverableError(message);
+  throw death ? await endForGood(job, token, message, deps.end) : new UnrecoverableError(message);
 }

@@ -8,6 +8,7 @@ import { type Loop, repeating, type Runnable } from '../loops/index.ts';
 import type { Metrics } from '../metrics/index.ts';
 import { type Database, sql } from '../postgres/index.ts';
 import { openBullWorker } from './bullmq.ts';
+import { openEnds } from './bullmq-end.ts';
 import { Deadlines } from './deadlines.ts';
 import type { DeathWriter } from './death.ts';
 import type { QueueDefinition } from './definition.ts';
@@ -117,6 +118,7 @@ class QueueWorker implements Runnable {
         log,
         workerId,
         deaths,
+        end: openEnds(connection, `${prefix}:${queue.name}`),
         failpoint: (name) => failpoint(name, queue.name),
         runs: this.#runs,
         suspects: this.#suspects,
