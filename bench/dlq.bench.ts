@@ -48,7 +48,8 @@ const whole: Sizes = {
   requests: 1_000,
   failed: 100_000,
   waiting: 100_000,
-  capture: { jobs: 10_000, rounds: 5 },
+  // Of 10,000, a fifth would be the time in which a fresh worker learns that jobs are short.
+  capture: { jobs: 30_000, rounds: 5 },
   isShort: false,
 };
 const short: Sizes = {

@@ -65,6 +65,30 @@ describe('GET /queues', () => {
     expect(row).toMatchObject({ failed_last_hour: 1, dlq_size: 1, attempts_failed_last_hour: 1, proof_gap: 0 });
   });
 
+  it('counts each run that died in the last hour, those of retries where they ran', async () => {
+    const letter = (key: string, generation: number, bornAgo: string) => sql`
+      insert into ops.dead_letter_queue (queue_name, kind, root_key, run_key, generation, cause, error_type, error_message, fingerprint,
+                                         attempts, failed_at, first_failed_at, created_at, correlation_id)
+      values ('work', 'task', ${key}, ${key}, ${generation}, 'permanent', 'Error', 'no', 'v1_1', 1, now(), now(), now() - ${bornAgo}::interval, 'c')
+      returning id`;
+    const idOf = async (statement: ReturnType<typeof letter>) =>
+      (await control.db.query<{ id: string }>(statement)).rows[0]?.id ?? '';
+    const [young, old] = [await idOf(letter('task-1', 2, '0 s')), await idOf(letter('task-2', 1, '2 hours'))];
+    const died = (run: string, queue: string) =>
+      control.db.query(sql`
+        insert into ops.job_run (run_key, root_key, queue, kind, dlq_id, generation, state, started, finished, max_attempts, finished_at, died_at,
+                                 cause, correlation_id)
+        values (${run}, 'root', ${queue}, 'task', gen_random_uuid(), 1, 'dead', 1, 1, 1, now(), now(), 'permanent', 'c')`);
+    await died(`dlq-${young}-r1`, 'other');
+    await died(`dlq-${young}-r2`, 'work');
+    await died(`dlq-${old}-r1`, 'work');
+    const { queues } = queueOverview.parse((await get('/queues')).json());
+    expect(queues.map(({ name, failed_last_hour }) => [name, failed_last_hour])).toEqual([
+      ['work', 3],
+      ['other', 1],
+    ]);
+  });
+
   it('shows what died and was not captured as a gap', async () => {
     await control.db.query(sql`insert into ops.job_death (queue, deaths) values ('work', 3)`);
     expect((await get('/queues')).json()).toMatchObject({ queues: [{ proof_gap: 3 }, { proof_gap: 0 }] });

@@ -1,7 +1,10 @@
 import { databaseFailure } from '../postgres/index.ts';
 
-/** Entries of one statement. Larger batches only lengthen the wait of the first. */
-const largestBatch = 256;
+/**
+ * Entries of one statement. Of 512 jobs in hand, two batches of 256 would be all there is: Postgres and this process would take turns, and
+ * each wait for the other.
+ */
+const largestBatch = 128;
 /** Statements under way at once: while they run, the next one gathers. More would make each emptier, and Postgres work more. */
 const mostInFlight = 2;
 
@@ -32,7 +35,7 @@ type Batch<Entry, Row> = Map<string, Waiting<Entry, Row>>;
 
 /**
  * Group commit: while a batch is being committed, the next one gathers. An idle writer sends a single entry at once, so a quiet
- * queue pays no waiting time; a busy one shares each commit among up to 256 entries. A batch that fails is repeated entry by entry,
+ * queue pays no waiting time; a busy one shares each commit among up to 128 entries. A batch that fails is repeated entry by entry,
  * unless the server is away: then each entry fails as the batch did.
  */
 export function groupCommit<Entry, Row>(options: GroupCommitOptions<Entry, Row>): GroupCommit<Entry, Row> {

@@ -26,18 +26,21 @@ export interface LaneOptions {
  */
 export class Lane {
   readonly #concurrency: number;
+  readonly #mostWanted: number;
   readonly #onWanted: (jobs: number) => void;
   readonly #waiting: (() => void)[] = [];
   #free: number;
   #averageMs = 0;
   #averageRecordMs = 0;
   #samples = 0;
-  #isAhead = false;
+  #wanted: number;
 
   constructor({ concurrency, onWanted }: LaneOptions) {
     this.#concurrency = concurrency;
     this.#onWanted = onWanted;
     this.#free = concurrency;
+    this.#wanted = concurrency;
+    this.#mostWanted = Math.max(concurrency, Math.min(mostAhead, concurrency * aheadFactor));
   }
 
   /** Takes a place; undefined when there was one, else a promise of the next. First come, first served. */
@@ -56,17 +59,20 @@ export class Lane {
     else this.#free += 1;
   }
 
-  /** Learns how long a handler ran, and how long the record of its start took, in ms. */
+  /**
+   * Learns how long a handler ran, and how long the record of its start took, in ms. One more job is fetched ahead for each short one that
+   * ran: BullMQ fetches one after another, and begins none of them until it has all it may have.
+   */
   learn(handlerMs: number, recordMs: number): void {
     this.#samples += 1;
     const share = 1 / Math.min(this.#samples, samplesNeeded);
     this.#averageMs += (handlerMs - this.#averageMs) * share;
     this.#averageRecordMs += (recordMs - this.#averageRecordMs) * share;
     const isShort = this.#averageMs <= shortJobMs && this.#averageRecordMs > longRecordMs;
-    const concurrency = this.#concurrency;
-    const ahead = isShort && this.#samples >= samplesNeeded && concurrency >= leastForAhead;
-    if (ahead === this.#isAhead) return;
-    this.#isAhead = ahead;
-    this.#onWanted(ahead ? Math.max(concurrency, Math.min(mostAhead, concurrency * aheadFactor)) : concurrency);
+    const isAhead = isShort && this.#samples >= samplesNeeded && this.#concurrency >= leastForAhead;
+    const wanted = isAhead ? Math.min(this.#wanted + 1, this.#mostWanted) : this.#concurrency;
+    if (wanted === this.#wanted) return;
+    this.#wanted = wanted;
+    this.#onWanted(wanted);
   }
 }
