@@ -76,7 +76,11 @@ function recording(db: Database, recorded: Statement[]): Database {
         recorded.push(statement);
         return tx.query(statement);
       };
-      return work({ query, afterCommit: (action) => tx.afterCommit(action), wake: (topic) => tx.wake(topic) });
+      const send: typeof tx.send = (statement) => {
+        recorded.push(statement);
+        tx.send(statement);
+      };
+      return work({ ...tx, query, send });
     }, options);
   return Object.assign(Object.create(db) as Database, {
     transaction,

@@ -26,10 +26,13 @@ export interface AuditEntry {
   readonly details?: Readonly<Record<string, unknown>>;
 }
 
-/** Appends one row to `ops.audit_log` in the transaction of the act it records. */
+/**
+ * Appends one row to `ops.audit_log` in the transaction of the act it records. The act does not wait for it: the row is sent, and where it
+ * cannot be written the transaction fails.
+ */
 export async function audit(tx: Tx, entry: AuditEntry): Promise<void> {
   const { actor, action, targetType, targetId, reason, details = {} } = entry;
-  await tx.query(
+  tx.send(
     prepared(
       'audit',
       sql`

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
 import { createTestDatabase, type TestDatabase } from '../testing/index.ts';
-import { type Database, databaseFailure, openDatabase, prepared, sql } from './index.ts';
+import { type Database, databaseFailure, openDatabase, prepared, sql, type Tx } from './index.ts';
 
 let database: TestDatabase;
 let db: Database;
@@ -60,6 +60,45 @@ describe('a transaction', () => {
     });
     await expect(swallowing).rejects.toThrow('rolled back');
     expect(told).toEqual([]);
+    expect(await cents(1)).toBe(100);
+  });
+
+  it('commits what nobody waited for, in the order it was sent', async () => {
+    await db.transaction(async (tx) => {
+      tx.send(sql`update account set cents = 7 where id = 1`);
+      tx.send(sql`update account set cents = cents * 2 where id = 1`);
+      const { rows } = await tx.query<{ cents: number }>(sql`select cents from account where id = 1`);
+      expect(rows).toEqual([{ cents: 14 }]);
+      tx.send(sql`update account set cents = cents + 1 where id = 1`);
+    });
+    expect(await cents(1)).toBe(15);
+  });
+
+  it.each([
+    ['nothing came after it', async () => {}],
+    ['what came after it was refused', async (tx: Tx) => void (await tx.query(sql`update account set cents = 1`))],
+    ['that was swallowed', async (tx: Tx) => void (await tx.query(sql`update account set cents = 1`).catch(() => {}))],
+  ])('fails with the error of a statement that nobody waited for, where %s', async (_where, after) => {
+    const failing = db.transaction(async (tx) => {
+      await tx.query(sql`update account set cents = 9 where id = 2`);
+      tx.send(sql`insert into account (id, cents) values (1, 0)`);
+      await after(tx);
+    });
+    await expect(failing).rejects.toMatchObject({ code: '23505' });
+    expect([await cents(1), await cents(2)]).toEqual([100, 200]);
+  });
+
+  it('throws what its callback threw, also where a statement that nobody waited for failed', async () => {
+    const failing = db.transaction(async (tx) => {
+      tx.send(sql`insert into account (id, cents) values (1, 0)`);
+      throw new Error('the business changed its mind');
+    });
+    await expect(failing).rejects.toThrow('changed its mind');
+  });
+
+  it('runs nothing where its settings are refused', async () => {
+    const refused = db.transaction((tx) => tx.query(sql`update account set cents = 1`), { lockTimeoutMs: -5 });
+    await expect(refused).rejects.toThrow('lock_timeout');
     expect(await cents(1)).toBe(100);
   });
 

@@ -14,6 +14,11 @@ export type WakeTopic = 'jobs' | 'events';
 
 /** An open transaction. It ends with the callback that received it: commit on return, rollback on throw. */
 export interface Tx extends Queryable {
+  /**
+   * Sends a statement and does not wait for its answer, for rows that nothing in the transaction depends on. When it fails, so does the
+   * transaction, with its error, whatever the callback did since.
+   */
+  send(statement: Statement): void;
   /** Runs `action` once the commit is acknowledged, never after a rollback. For counters and hints; it must not throw. */
   afterCommit(action: () => void): void;
   /** After the commit, hints to the loops of this process that rows wait. A lost hint costs one poll. */
@@ -104,6 +109,8 @@ export function openDatabase(options: DatabaseOptions): Database {
     lock_timeout: options.lockTimeoutMs ?? 10_000,
     idle_in_transaction_session_timeout: options.idleInTransactionTimeoutMs ?? 20_000,
     keepAlive: true,
+    // Statements of one transaction need not wait for the answer to the one before.
+    pipeline: true,
     types,
   });
   pool.on('error', (error) => options.onError?.(error));
@@ -146,20 +153,24 @@ class PooledDatabase implements Database {
     const client = await this.#connect();
     const actions: (() => void)[] = [];
     const woken = new Set<WakeTopic>();
+    const sent: Sent[] = [];
+    const send = (statement: Statement | string) =>
+      void sent.push(run(client, statement).then(noFailure, (error: unknown) => ({ error })));
     const tx: Tx = {
       query: (statement) => run(client, statement),
+      send,
       afterCommit: (action) => actions.push(action),
       wake: (topic) => woken.add(topic),
     };
     let result: T;
     try {
-      await begin(client, options);
+      send(beginStatement(options));
       result = await work(tx);
     } catch (error) {
       await rollback(client, error);
-      throw error;
+      throw (await whatFailed(sent, error)) ?? error;
     }
-    await commit(client);
+    await commit(client, sent);
     for (const action of actions) action();
     for (const topic of woken) this.wake(topic);
     return result;
@@ -192,24 +203,28 @@ class PooledDatabase implements Database {
   }
 }
 
-async function run<Row extends object>(client: pg.PoolClient, statement: Statement) {
+async function run<Row extends object>(client: pg.PoolClient, statement: Statement | string) {
   try {
-    const result = await client.query<Row & pg.QueryResultRow>(statement as pg.QueryConfig);
+    const result = await client.query<Row & pg.QueryResultRow>(statement as pg.QueryConfig | string);
     return { rows: result.rows as Row[], rowCount: result.rowCount ?? 0 };
   } catch (error) {
     throw ofDatabase(error);
   }
 }
 
-async function begin(client: pg.PoolClient, options: TransactionOptions) {
-  try {
-    await client.query(beginStatement(options));
-  } catch (error) {
-    throw ofDatabase(error);
-  }
+/** A statement that nobody waited for: what it failed of, if it did. */
+type Sent = Promise<{ readonly error: unknown } | undefined>;
+const noFailure = () => undefined;
+
+const inFailedTransaction = '25P02';
+
+/** What comes after a failed statement is refused because of it: the error of the first of `sent` that failed, if `error` is such a refusal. */
+async function whatFailed(sent: readonly Sent[], error?: unknown): Promise<unknown> {
+  if (error !== undefined && (error as { code?: unknown } | null)?.code !== inFailedTransaction) return undefined;
+  return (await Promise.all(sent)).find((failure) => failure !== undefined)?.error;
 }
 
-/** BEGIN and its settings in one message: each round trip of its own would cost a tenth of a short transaction. */
+/** BEGIN and its settings in one message. Its answer comes with that of the first statement: a round trip of its own would be a tenth of a short transaction. */
 function beginStatement(options: TransactionOptions): string {
   const parts = ['begin'];
   if (options.isolation) parts.push(`isolation level ${options.isolation}`);
@@ -232,7 +247,7 @@ async function rollback(client: pg.PoolClient, cause: unknown) {
   }
 }
 
-async function commit(client: pg.PoolClient) {
+async function commit(client: pg.PoolClient, sent: readonly Sent[]) {
   let tag: string;
   try {
     ({ command: tag } = await client.query('commit'));
@@ -243,7 +258,8 @@ async function commit(client: pg.PoolClient) {
   }
   client.release();
   // A transaction in which a statement failed answers COMMIT with ROLLBACK and no error.
-  if (tag !== 'COMMIT') throw new Error('the transaction was rolled back: a statement in it had failed');
+  if (tag !== 'COMMIT')
+    throw (await whatFailed(sent)) ?? new Error('the transaction was rolled back: a statement in it had failed');
 }
 
 const databaseMark = Symbol('of the database');
