@@ -155,7 +155,7 @@ class PooledDatabase implements Database {
     const woken = new Set<WakeTopic>();
     const sent: Sent[] = [];
     const send = (statement: Statement | string) =>
-      void sent.push(run(client, statement).then(noFailure, (error: unknown) => ({ error })));
+      void sent.push(run(client, statement).then(noFailure, asError));
     const tx: Tx = {
       query: (statement) => run(client, statement),
       send,
@@ -168,7 +168,7 @@ class PooledDatabase implements Database {
       result = await work(tx);
     } catch (error) {
       await rollback(client, error);
-      throw (await whatFailed(sent, error)) ?? error;
+      throw (await causeOf(error, sent)) ?? error;
     }
     await commit(client, sent);
     for (const action of actions) action();
@@ -213,15 +213,19 @@ async function run<Row extends object>(client: pg.PoolClient, statement: Stateme
 }
 
 /** A statement that nobody waited for: what it failed of, if it did. */
-type Sent = Promise<{ readonly error: unknown } | undefined>;
+type Sent = Promise<Error | undefined>;
 const noFailure = () => undefined;
+const asError = (error: unknown) => (error instanceof Error ? error : new Error(String(error)));
 
 const inFailedTransaction = '25P02';
 
-/** What comes after a failed statement is refused because of it: the error of the first of `sent` that failed, if `error` is such a refusal. */
-async function whatFailed(sent: readonly Sent[], error?: unknown): Promise<unknown> {
-  if (error !== undefined && (error as { code?: unknown } | null)?.code !== inFailedTransaction) return undefined;
-  return (await Promise.all(sent)).find((failure) => failure !== undefined)?.error;
+/** What comes after a failed statement is refused because of it: that of `sent` which failed first, if `error` is such a refusal. */
+async function causeOf(error: unknown, sent: readonly Sent[]): Promise<Error | undefined> {
+  return (error as { code?: unknown } | null)?.code === inFailedTransaction ? firstFailure(sent) : undefined;
+}
+
+async function firstFailure(sent: readonly Sent[]): Promise<Error | undefined> {
+  return (await Promise.all(sent)).find((failure) => failure !== undefined);
 }
 
 /** BEGIN and its settings in one message. Its answer comes with that of the first statement: a round trip of its own would be a tenth of a short transaction. */
@@ -258,8 +262,8 @@ async function commit(client: pg.PoolClient, sent: readonly Sent[]) {
   }
   client.release();
   // A transaction in which a statement failed answers COMMIT with ROLLBACK and no error.
-  if (tag !== 'COMMIT')
-    throw (await whatFailed(sent)) ?? new Error('the transaction was rolled back: a statement in it had failed');
+  if (tag === 'COMMIT') return;
+  throw (await firstFailure(sent)) ?? new Error('the transaction was rolled back: a statement in it had failed');
 }
 
 const databaseMark = Symbol('of the database');
