@@ -18,7 +18,15 @@ import { linkOnce } from '../packages/ops/src/audit/link.ts';
 import { lockChain, readHead } from '../packages/ops/src/audit/queries.ts';
 import { verifyAudit } from '../packages/ops/src/audit/verify.ts';
 import { opsMigrations } from '../packages/ops/src/ops.ts';
-import { type Database, openDatabase, openMigrator, prepared, raw, sql, type Tx } from '../packages/ops/src/postgres/index.ts';
+import {
+  type Database,
+  openDatabase,
+  openMigrator,
+  prepared,
+  raw,
+  sql,
+  type Tx,
+} from '../packages/ops/src/postgres/index.ts';
 import { messageOf } from './child-messages.ts';
 import { atLeast, below, type Figure, medianOf, type RunOptions } from './report.ts';
 import { startServers } from './servers.ts';
@@ -133,13 +141,19 @@ async function insideTransactions(db: Database, seconds: number, say: RunOptions
       nothingPaced: await waitsOf(nothing, restMs),
     };
     if (turn > 0) measured.push(one);
-    say(`a change takes ${one.nothing.change.toFixed(2)} ms, with a row ${one.ours.change.toFixed(2)}, with one that is waited for ${one.plain.change.toFixed(2)}`);
+    say(
+      `a change takes ${one.nothing.change.toFixed(2)} ms, with a row ${one.ours.change.toFixed(2)}, with one that is waited for ${one.plain.change.toFixed(2)}`,
+    );
   }
   const more = (way: keyof (typeof measured)[number], than: keyof (typeof measured)[number], part: keyof Waits) =>
     medianOf(measured.map((turn) => turn[way][part] - turn[than][part]));
   const told = (what: string, value: number): Figure => ({ what, value, unit: 'ms', target: '', ok: true });
   return [
-    below(1, { what: 'audit row in a transaction, 16 writers: p95', value: more('ours', 'nothing', 'change'), unit: 'ms' }),
+    below(1, {
+      what: 'audit row in a transaction, 16 writers: p95',
+      value: more('ours', 'nothing', 'change'),
+      unit: 'ms',
+    }),
     told('a plain insert in its place that is waited for: p95', more('plain', 'nothing', 'change')),
     told('audit row, ten acts a second each: p95', more('oursPaced', 'nothingPaced', 'change')),
     told('the change alone: p95', medianOf(measured.map((turn) => turn.nothing.change))),
@@ -149,7 +163,11 @@ async function insideTransactions(db: Database, seconds: number, say: RunOptions
   ];
 }
 
-async function openTransactions(db: Database, way: Way, { seconds, pauseMs }: { seconds: number; pauseMs: number }): Promise<Waits> {
+async function openTransactions(
+  db: Database,
+  way: Way,
+  { seconds, pauseMs }: { seconds: number; pauseMs: number },
+): Promise<Waits> {
   const change: number[] = [];
   const end: number[] = [];
   const until = performance.now() + seconds * 1_000;

@@ -154,8 +154,7 @@ class PooledDatabase implements Database {
     const actions: (() => void)[] = [];
     const woken = new Set<WakeTopic>();
     const sent: Sent[] = [];
-    const send = (statement: Statement | string) =>
-      void sent.push(run(client, statement).then(noFailure, asError));
+    const send = (statement: Statement | string) => void sent.push(run(client, statement).then(noFailure, asError));
     const tx: Tx = {
       query: (statement) => run(client, statement),
       send,
