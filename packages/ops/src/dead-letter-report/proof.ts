@@ -105,7 +105,7 @@ async function readDeaths(tx: Queryable): Promise<Map<string, Deaths>> {
 /** Dead runs that are looked at for one without a letter: the newest of the last 30 days. */
 const newestDead = 200_000;
 
-/** Age in s of the oldest death without a letter. Asked only when there is a gap. */
+/** Age in s of the oldest death without a letter. Asked only when there is a gap, for it reads the queue's runs of 30 days: 80 ms at 200,000. */
 async function oldestGap(tx: Queryable, queue: string): Promise<number | null> {
   const { rows } = await tx.query<{ age_s: number | null }>(sql`
     select extract(epoch from clock_timestamp() - min(r.died_at))::float8 as age_s

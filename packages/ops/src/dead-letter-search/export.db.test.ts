@@ -100,6 +100,7 @@ describe('an export', () => {
     const { get, audits } = await open([{}]);
     const { statusCode, json } = await get(`${at}?${query}`, headers);
     expect([statusCode, json().code]).toEqual([status, code]);
-    expect(await audits()).toEqual([]);
+    // The denial is audited, sooner or later than this looks; an export is not.
+    expect((await audits()).filter(({ action }) => action !== 'access.denied')).toEqual([]);
   });
 });

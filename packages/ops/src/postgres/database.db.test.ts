@@ -88,6 +88,32 @@ describe('a transaction', () => {
     expect([await cents(1), await cents(2)]).toEqual([100, 200]);
   });
 
+  it('fails with a statement that nobody waited for also where a savepoint forgave it, or it never left this process', async () => {
+    const forgiven = db.transaction(async (tx) => {
+      await tx.query(sql`update account set cents = 9 where id = 2`);
+      await tx.query(sql`savepoint before`);
+      tx.send(sql`insert into account (id, cents) values (1, 0)`);
+      await tx.query(sql`rollback to savepoint before`);
+    });
+    await expect(forgiven).rejects.toMatchObject({ code: '23505' });
+    const circular: { self?: unknown } = {};
+    circular.self = circular;
+    const unsent = db.transaction(async (tx) => {
+      await tx.query(sql`update account set cents = 9 where id = 2`);
+      tx.send(sql`update account set cents = ${circular}`);
+    });
+    await expect(unsent).rejects.toThrow('circular');
+    expect([await cents(1), await cents(2)]).toEqual([100, 200]);
+  });
+
+  it('takes no statement after its end', async () => {
+    let kept: Tx | undefined;
+    await db.transaction(async (tx) => void (kept = tx));
+    expect(() => kept?.send(sql`update account set cents = 1`)).toThrow('has ended');
+    await expect(kept?.query(sql`update account set cents = 1`)).rejects.toThrow('has ended');
+    expect(await cents(1)).toBe(100);
+  });
+
   it('throws what its callback threw, also where a statement that nobody waited for failed', async () => {
     const failing = db.transaction(async (tx) => {
       tx.send(sql`insert into account (id, cents) values (1, 0)`);

@@ -154,22 +154,31 @@ class PooledDatabase implements Database {
     const actions: (() => void)[] = [];
     const woken = new Set<WakeTopic>();
     const sent: Sent[] = [];
-    const send = (statement: Statement | string) => void sent.push(run(client, statement).then(noFailure, asError));
+    let isOpen = true;
+    const ask = <Row extends object>(statement: Statement) => {
+      if (!isOpen) throw new Error('the transaction has ended: await all that is asked of it');
+      return run<Row>(client, statement);
+    };
     const tx: Tx = {
-      query: (statement) => run(client, statement),
-      send,
+      query: async (statement) => ask(statement),
+      send: (statement) => void sent.push(ask(statement).then(noFailure, asError)),
       afterCommit: (action) => actions.push(action),
       wake: (topic) => woken.add(topic),
     };
     let result: T;
     try {
-      send(beginStatement(options));
+      await begin(client, options);
       result = await work(tx);
+      // Before the commit, so that it never stands without them, whatever they failed of.
+      const failure = await firstFailure(sent);
+      if (failure) throw failure;
     } catch (error) {
+      isOpen = false;
       await rollback(client, error);
-      throw (await causeOf(error, sent)) ?? error;
+      throw (isOfDatabase(error) ? await firstFailure(sent) : undefined) ?? error;
     }
-    await commit(client, sent);
+    isOpen = false;
+    await commit(client);
     for (const action of actions) action();
     for (const topic of woken) this.wake(topic);
     return result;
@@ -202,9 +211,9 @@ class PooledDatabase implements Database {
   }
 }
 
-async function run<Row extends object>(client: pg.PoolClient, statement: Statement | string) {
+async function run<Row extends object>(client: pg.PoolClient, statement: Statement) {
   try {
-    const result = await client.query<Row & pg.QueryResultRow>(statement as pg.QueryConfig | string);
+    const result = await client.query<Row & pg.QueryResultRow>(statement as pg.QueryConfig);
     return { rows: result.rows as Row[], rowCount: result.rowCount ?? 0 };
   } catch (error) {
     throw ofDatabase(error);
@@ -216,18 +225,20 @@ type Sent = Promise<Error | undefined>;
 const noFailure = () => undefined;
 const asError = (error: unknown) => (error instanceof Error ? error : new Error(String(error)));
 
-const inFailedTransaction = '25P02';
-
-/** What comes after a failed statement is refused because of it: that of `sent` which failed first, if `error` is such a refusal. */
-async function causeOf(error: unknown, sent: readonly Sent[]): Promise<Error | undefined> {
-  return (error as { code?: unknown } | null)?.code === inFailedTransaction ? firstFailure(sent) : undefined;
-}
-
+/** That of `sent` which failed first. What came after it was refused because of it. */
 async function firstFailure(sent: readonly Sent[]): Promise<Error | undefined> {
   return (await Promise.all(sent)).find((failure) => failure !== undefined);
 }
 
-/** BEGIN and its settings in one message. Its answer comes with that of the first statement: a round trip of its own would be a tenth of a short transaction. */
+async function begin(client: pg.PoolClient, options: TransactionOptions) {
+  try {
+    await client.query(beginStatement(options));
+  } catch (error) {
+    throw ofDatabase(error);
+  }
+}
+
+/** BEGIN and its settings in one message: each round trip of its own would cost a tenth of a short transaction. */
 function beginStatement(options: TransactionOptions): string {
   const parts = ['begin'];
   if (options.isolation) parts.push(`isolation level ${options.isolation}`);
@@ -250,7 +261,7 @@ async function rollback(client: pg.PoolClient, cause: unknown) {
   }
 }
 
-async function commit(client: pg.PoolClient, sent: readonly Sent[]) {
+async function commit(client: pg.PoolClient) {
   let tag: string;
   try {
     ({ command: tag } = await client.query('commit'));
@@ -261,8 +272,7 @@ async function commit(client: pg.PoolClient, sent: readonly Sent[]) {
   }
   client.release();
   // A transaction in which a statement failed answers COMMIT with ROLLBACK and no error.
-  if (tag === 'COMMIT') return;
-  throw (await firstFailure(sent)) ?? new Error('the transaction was rolled back: a statement in it had failed');
+  if (tag !== 'COMMIT') throw new Error('the transaction was rolled back: a statement in it had failed');
 }
 
 const databaseMark = Symbol('of the database');

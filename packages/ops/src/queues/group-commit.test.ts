@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { RedisTimeout } from '../redis/index.ts';
 import { ofDatabase } from '../postgres/index.ts';
 import { groupCommit } from './group-commit.ts';
 
@@ -80,11 +81,14 @@ describe('group commit', () => {
     expect(answers[7]?.status).toBe('rejected');
   });
 
-  it('does not repeat a batch for which the server is away', async () => {
+  it.each([
+    ['Postgres is away', ofDatabase(Object.assign(new Error('terminating connection'), { code: '57P01' }))],
+    ['Redis does not answer', new RedisTimeout('no answer')],
+  ])('does not repeat a batch when %s', async (_when, error) => {
     let written = 0;
     const commit = open(async () => {
       written += 1;
-      throw ofDatabase(Object.assign(new Error('terminating connection'), { code: '57P01' }));
+      throw error;
     });
     const answers = await Promise.allSettled(Array.from({ length: 20 }, (_, n) => commit.add({ key: `k-${n}`, n })));
     expect(answers.map(({ status }) => status)).toEqual(Array.from({ length: 20 }, () => 'rejected'));

@@ -1,4 +1,5 @@
 import { databaseFailure } from '../postgres/index.ts';
+import { RedisTimeout } from '../redis/index.ts';
 
 /**
  * Entries of one statement. Of 512 jobs in hand, two batches of 256 would be all there is: Postgres and this process would take turns, and
@@ -92,7 +93,8 @@ async function send<Entry, Row>(options: GroupCommitOptions<Entry, Row>, batch: 
     for (const [key, { resolve }] of batch) resolve(rows.get(key));
   } catch (error) {
     const failure = databaseFailure(error);
-    if (batch.size === 1 || failure === 'infrastructure' || failure === 'ambiguous') {
+    const isAway = failure === 'infrastructure' || failure === 'ambiguous' || error instanceof RedisTimeout;
+    if (batch.size === 1 || isAway) {
       for (const { reject } of batch.values()) reject(error);
       return;
     }
