@@ -72,5 +72,9 @@ describe('the history of a run that died', () => {
     await plane.db.transaction((tx) => captureRemoved(tx, 'task-1', removal));
     const { rows } = await plane.db.query(sql`select ${attemptsHistory} from ops.job_run r`);
     expect(rows).toMatchObject([{ attempts_history: [{ attempt: null, outcome: 'died', cause: 'removed' }] }]);
+    // As a redrive leaves what it takes back.
+    await plane.db.query(sql`update ops.job_run set attempts_history = null, started = 0, finished = 0`);
+    const taken = await plane.db.query(sql`select ${attemptsHistory} from ops.job_run r`);
+    expect(taken.rows).toEqual([{ attempts_history: null }]);
   });
 });
