@@ -124,6 +124,10 @@ describe('a failing job', () => {
     await plane.run({ work: handler });
     await plan(1);
     expect(await settled('task-1', 'dead')).toMatchObject({ cause: 'permanent', started: 1 });
+    // The next job shows that BullMQ is done with this one, and had nothing to say against its end.
+    await plan(2);
+    await settled('task-2', 'dead');
+    expect(plane.lines.filter(({ event }) => event === 'worker_error')).toEqual([]);
   });
 
   it.each([
