@@ -3,6 +3,7 @@ import type { Redis } from 'ioredis';
 import { withDeadline } from '../redis/index.ts';
 import { type AddedJob, addReady } from './bullmq-add.ts';
 import type { EndedJob } from './bullmq-end.ts';
+import { fetchMany } from './bullmq-fetch.ts';
 import { inspectRedis, type RedisInspection } from './bullmq-inspection.ts';
 import { withoutStack } from './failure.ts';
 import type { QueueRegistry } from './registry.ts';
@@ -201,19 +202,24 @@ const stallLimit = 5;
 
 /** A BullMQ worker that waits for `run()`. */
 export function openBullWorker(queue: string, process: Process, options: BullWorkerOptions): Worker {
-  const worker = new Worker<unknown>(queue, process, {
-    connection: options.connection,
-    prefix: options.prefix,
-    concurrency: options.concurrency,
-    autorun: false,
-    lockDuration: options.lockMs,
-    stalledInterval: options.lockMs,
-    maxStalledCount: stallLimit,
-    runRetryDelay: 1_000,
-    settings: {
-      backoffStrategy: (_made, _type, error) => (error instanceof AttemptFailed ? error.delayMs : 1_000),
+  const worker = new Worker<unknown>(
+    queue,
+    process,
+    {
+      connection: options.connection,
+      prefix: options.prefix,
+      concurrency: options.concurrency,
+      autorun: false,
+      lockDuration: options.lockMs,
+      stalledInterval: options.lockMs,
+      maxStalledCount: stallLimit,
+      runRetryDelay: 1_000,
+      settings: {
+        backoffStrategy: (_made, _type, error) => (error instanceof AttemptFailed ? error.delayMs : 1_000),
+      },
     },
-  });
+    fetchMany(options.connection),
+  );
   worker.on('error', options.onError);
   worker.on('stalled', options.onStalled);
   if (options.onCompleted) worker.on('completed', options.onCompleted);
