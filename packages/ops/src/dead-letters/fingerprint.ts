@@ -32,14 +32,27 @@ export function fingerprintOf({ type, message, stack, cause, fingerprint }: ToCl
   const errorType = type || cause;
   const normal = normalise(message);
   const frame = firstOwnFrame(stack);
-  const inputs = JSON.stringify([errorType, normal, frame]);
   return {
-    fingerprint: fingerprint ?? `v${classifier}_${createHash('sha256').update(inputs).digest('hex').slice(0, 16)}`,
+    fingerprint: fingerprint ?? digestOf(JSON.stringify([errorType, normal, frame])),
     title: normal === '' ? errorType : `${errorType}: ${normal}`,
     errorType,
     message: normal,
     frame,
   };
+}
+
+/** Groups whose fingerprint is remembered: a storm of deaths has few, and hashing was a quarter of classifying them. */
+const mostRemembered = 1_000;
+const digests = new Map<string, string>();
+
+function digestOf(inputs: string): string {
+  let digest = digests.get(inputs);
+  if (digest === undefined) {
+    digest = `v${classifier}_${createHash('sha256').update(inputs).digest('hex').slice(0, 16)}`;
+    if (digests.size >= mostRemembered) digests.clear();
+    digests.set(inputs, digest);
+  }
+  return digest;
 }
 
 /** Each pattern is a plain run of character classes without nesting, so none can backtrack far. */

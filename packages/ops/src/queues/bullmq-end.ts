@@ -1,5 +1,6 @@
 import type { Redis } from 'ioredis';
 import { withDeadline } from '../redis/index.ts';
+import { jobsACall } from './bullmq-add.ts';
 import { groupCommit } from './group-commit.ts';
 
 /**
@@ -18,25 +19,30 @@ if not length then
   length = '10000'
   call('HSET', meta, 'opts.maxLenEvents', length)
 end
-local ended = 0
-for at = 2, #ARGV, 5 do
-  local id, made = ARGV[at], tonumber(ARGV[at + 3])
-  local key = prefix .. id
-  if call('GET', key .. ':lock') == ARGV[at + 1] then
-    call('SREM', stalled, id)
+call('XTRIM', events, 'MAXLEN', '~', length)
+local locks = {}
+for at = 2, #ARGV, 5 do locks[#locks + 1] = prefix .. ARGV[at] .. ':lock' end
+local ended, held, gone = 0, {}, {}
+for at, token in ipairs(call('MGET', unpack(locks))) do
+  local id, lock, reason, made, allowed = unpack(ARGV, at * 5 - 3, at * 5 + 1)
+  if token == lock then
+    held[#held + 1] = id
+    gone[#gone + 1] = locks[at]
     if call('LREM', active, -1, id) > 0 then
-      call('XTRIM', events, 'MAXLEN', '~', length)
-      call('DEL', key, key .. ':lock', key .. ':logs', key .. ':dependencies', key .. ':processed', key .. ':failed', key .. ':unsuccessful')
-      call('XADD', events, '*', 'event', 'failed', 'jobId', id, 'failedReason', ARGV[at + 2], 'prev', 'active')
-      if made >= tonumber(ARGV[at + 4]) then
-        call('XADD', events, '*', 'event', 'retries-exhausted', 'jobId', id, 'attemptsMade', made)
-      end
       ended = ended + 1
-    else
-      call('DEL', key .. ':lock')
+      for _, part in ipairs({ '', ':logs', ':dependencies', ':processed', ':failed', ':unsuccessful' }) do
+        gone[#gone + 1] = prefix .. id .. part
+      end
+      call('XADD', events, '*', 'event', 'failed', 'jobId', id, 'failedReason', reason, 'prev', 'active')
+      if tonumber(made) >= tonumber(allowed) then
+        call('XADD', events, '*', 'event', 'retries-exhausted', 'jobId', id, 'attemptsMade', tonumber(made))
+      end
     end
   end
 end
+if #held == 0 then return 0 end
+call('SREM', stalled, unpack(held))
+call('DEL', unpack(gone))
 if ended > 0 and call('LLEN', wait) == 0 and call('LLEN', active) == 0 and call('ZCARD', prioritized) == 0 then
   call('XADD', events, '*', 'event', 'drained')
 end
@@ -64,6 +70,7 @@ export function openEnds(redis: Redis, prefix: string): (job: EndedJob) => Promi
   const names = keys.map((name) => `${prefix}:${name}`);
   const calls = groupCommit<EndedJob, true>({
     keyOf: ({ id }) => id,
+    most: jobsACall,
     async write(jobs) {
       const values = jobs.flatMap(({ id, token, reason, attemptsMade, attempts }) => [
         id,

@@ -1,5 +1,6 @@
 import { type BackendFactory, createRedisBackend, raw2NextJobData, type RedisQueueBackend } from 'bullmq';
 import type { Redis } from 'ioredis';
+import { jobsACall } from './bullmq-add.ts';
 import { groupCommit } from './group-commit.ts';
 
 /**
@@ -16,22 +17,27 @@ local wait, active, prioritized, delayed, meta, marker, events = unpack(KEYS)
 local limits = call('HMGET', meta, 'paused', 'concurrency', 'max')
 if limits[1] or limits[2] or limits[3] then return {} end
 if #call('ZRANGEBYSCORE', delayed, 0, (now + 1) * 0x1000 - 1, 'LIMIT', 0, 1) > 0 then return {} end
+local wanted = #ARGV - 3
+local ids = call('RPOP', wait, wanted) or {}
+local popped = #ids < wanted and call('ZPOPMIN', prioritized, wanted - #ids) or {}
+for at = 1, #popped, 2 do ids[#ids + 1] = popped[at] end
+if #ids == 0 then return {} end
+call('LPUSH', active, unpack(ids))
 local jobs = {}
-for at = 4, #ARGV do
-  local id = call('RPOPLPUSH', wait, active)
-  if not id then
-    id = call('ZPOPMIN', prioritized)[1]
-    if not id then break end
-    call('LPUSH', active, id)
-  end
+for at, id in ipairs(ids) do
   local key = prefix .. id
-  call('SET', key .. ':lock', ARGV[at], 'PX', lockMs)
+  call('SET', key .. ':lock', ARGV[at + 3], 'PX', lockMs)
   call('XADD', events, '*', 'event', 'active', 'jobId', id, 'prev', 'waiting')
-  call('HSET', key, 'processedOn', now)
-  call('HINCRBY', key, 'ats', 1)
-  jobs[#jobs + 1] = { call('HGETALL', key), id, 0, 0 }
+  local job, starts = call('HGETALL', key), 1
+  for of = 1, #job, 2 do
+    if job[of] == 'ats' then starts = job[of + 1] + 1 end
+  end
+  call('HSET', key, 'processedOn', now, 'ats', starts)
+  -- Of a field that is told twice the last counts.
+  for _, told in ipairs({ 'processedOn', now, 'ats', tostring(starts) }) do job[#job + 1] = told end
+  jobs[at] = { job, id, 0, 0 }
 end
-if #jobs > 0 then call('ZADD', marker, 0, '0') end
+call('ZADD', marker, 0, '0')
 return jobs`;
 
 const keys = ['wait', 'active', 'prioritized', 'delayed', 'meta', 'marker', 'events'] as const;
@@ -51,6 +57,7 @@ export function fetchMany(redis: Redis): BackendFactory<RedisQueueBackend> {
     const fetchOne = backend.moveToActive.bind(backend);
     const calls = groupCommit<string, Fetched>({
       keyOf: (token) => token,
+      most: jobsACall,
       async write(tokens) {
         if (tokens.length === 1) return new Map();
         const values = [backend.toKey(''), String(Date.now()), String(lockDuration), ...tokens];

@@ -27,7 +27,7 @@ describe('group commit', () => {
     await Promise.all(Array.from({ length: 600 }, (_, n) => commit.add({ key: `k-${n}`, n })));
     expect(sizes[0]).toBe(1);
     expect(sizes.length).toBeLessThan(8);
-    expect(Math.max(...sizes)).toBe(128);
+    expect(Math.max(...sizes)).toBe(256);
   });
 
   it('gathers what comes within the time it is told, and lets one after a pause wait for nobody', async () => {

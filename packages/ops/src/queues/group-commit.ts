@@ -1,11 +1,8 @@
 import { databaseFailure } from '../postgres/index.ts';
 import { RedisTimeout } from '../redis/index.ts';
 
-/**
- * Entries of one statement. Of 512 jobs in hand, two batches of 256 would be all there is: Postgres and this process would take turns, and
- * each wait for the other.
- */
-const largestBatch = 128;
+/** Entries of one commit, unless told otherwise: what a statement costs by itself is then little beside them, and two still fill a busy worker. */
+const largestBatch = 256;
 /** Statements under way at once: while they run, the next one gathers. More would make each emptier, and Postgres work more. */
 const mostInFlight = 2;
 
@@ -21,6 +18,8 @@ export interface GroupCommitOptions<Entry, Row> {
   readonly keyOf: (entry: Entry) => string;
   /** Writes entries in one commit, and answers the rows they gave by their keys. */
   readonly write: (entries: readonly Entry[]) => Promise<ReadonlyMap<string, Row>>;
+  /** Entries of one commit at most. Default 256. */
+  readonly most?: number;
   /** Least time from one statement to the next, in ms: entries that come sooner gather. Who comes after a longer pause never waits. Default 0. */
   readonly everyMs?: number;
 }
@@ -36,12 +35,12 @@ type Batch<Entry, Row> = Map<string, Waiting<Entry, Row>>;
 
 /**
  * Group commit: while a batch is being committed, the next one gathers. An idle writer sends a single entry at once, so a quiet
- * queue pays no waiting time; a busy one shares each commit among up to 128 entries. A batch that fails is repeated entry by entry,
+ * queue pays no waiting time; a busy one shares each commit among many entries. A batch that fails is repeated entry by entry,
  * unless the server is away: then each entry fails as the batch did.
  */
 export function groupCommit<Entry, Row>(options: GroupCommitOptions<Entry, Row>): GroupCommit<Entry, Row> {
   const waiting: Batch<Entry, Row>[] = [];
-  const { everyMs = 0 } = options;
+  const { everyMs = 0, most = largestBatch } = options;
   const inFlight = new Set<Promise<void>>();
   let scheduled = false;
   let sentAt = Number.NEGATIVE_INFINITY;
@@ -74,7 +73,7 @@ export function groupCommit<Entry, Row>(options: GroupCommitOptions<Entry, Row>)
       new Promise((resolve, reject) => {
         const key = options.keyOf(entry);
         let batch = waiting.at(-1);
-        if (!batch || batch.size >= largestBatch || batch.has(key)) waiting.push((batch = new Map()));
+        if (!batch || batch.size >= most || batch.has(key)) waiting.push((batch = new Map()));
         batch.set(key, { entry, resolve, reject });
         schedule();
       }),

@@ -33,12 +33,12 @@ describe('a lane', () => {
     );
   });
 
-  it('fetches one more ahead for each short job, and none when they become long', () => {
+  it('fetches two more ahead for each short job, and none when they become long', () => {
     const { lane, wanted } = open(32);
-    for (let at = 0; at < 64; at += 1) lane.learn(1, 2);
-    expect(wanted).toEqual([33]);
+    for (let at = 0; at < 32; at += 1) lane.learn(1, 2);
+    expect(wanted).toEqual([34]);
     for (let at = 0; at < 1_000; at += 1) lane.learn(1, 2);
-    expect(wanted).toEqual(Array.from({ length: 480 }, (_, at) => 33 + at));
+    expect(wanted).toEqual(Array.from({ length: 368 }, (_, at) => 34 + 2 * at));
     for (let at = 0; at < 64; at += 1) lane.learn(50, 2);
     expect(wanted.at(-1)).toBe(32);
   });
@@ -64,7 +64,7 @@ describe('a lane', () => {
     for (let at = 0; at < 500; at += 1) small.lane.learn(1, 2);
     expect(small.wanted).toEqual([]);
     const fresh = open(32);
-    for (let at = 0; at < 63; at += 1) fresh.lane.learn(1, 2);
+    for (let at = 0; at < 31; at += 1) fresh.lane.learn(1, 2);
     expect(fresh.wanted).toEqual([]);
   });
 });
