@@ -49,20 +49,26 @@ const firstFailedAt = sql`coalesce((attempts_history -> 0 ->> 'ended_at')::times
  * it took: not those which are decided, and not the retries of letters. Fails as a whole where a letter of such work is known already.
  */
 export function burial(rows: readonly DyingRow[], groups: readonly GroupRow[], workerId: string): Statement {
-  const beside = sql`
-    left join lateral (${bodyInOutbox(sql`d.run_key`)}) o on true
-    left join lateral (select body from ops.job_payload where run_key = d.run_key offset 0) p on true`;
   const more = sql`
     r.failures as attempts, r.causation_id, r.traceparent, r.worker, r.died_at, ${firstFailedAt} as first_failed_at,
-    ${errorOf({ type: sql`d.type`, message: sql`d.message`, code: sql`d.code`, stack: sql`d.stack` })}, d.fingerprint, coalesce(p.body, o.body) as body, ${letterIdOf(sql`r.died_at`)} as id`;
+    ${errorOf({ type: sql`d.type`, message: sql`d.message`, code: sql`d.code`, stack: sql`d.stack` })}, d.fingerprint,
+    ${letterIdOf(sql`r.died_at`)} as id`;
   return prepared(
     'burial',
     sql`
-      with ${verdictParts(rows, { workerId, beside, when: sql`r.dlq_id is null`, more, withLetters: true })},
-      settled as (delete from ops.job_outbox where run_key = any (array(select run_key::text from dead))),
+      with ${verdictParts(rows, { workerId, when: sql`r.dlq_id is null`, more, withLetters: true })},
+      settled as (
+        delete from ops.job_outbox where run_key = any (array(select run_key::text from dead))
+        returning run_key, (${bodyIn(sql`select convert_to(envelope, 'UTF8') as bytes`)}) as body),
       ${named(groups)},
       death as materialized (
-        select r.*, ${evidence}, ${lacksOf(sql`r.body`)} as lacks from dead r left join ops.worker w on w.id = r.worker),
+        select r.*, ${evidence}, ${lacksOf(sql`r.body`)} as lacks
+        from (select dead.*, coalesce(settled.body, p.body) as body
+              -- Each row settled is one of the dead. An outer join to the left would be a nested loop: the planner takes them for one row.
+              from dead full join settled on settled.run_key = dead.run_key::text
+              left join lateral (
+                select body from ops.job_payload where run_key = dead.run_key and settled.body is null offset 0) p on true) r
+        left join ops.worker w on w.id = r.worker),
       ${insertLetters(empty)}
       select ${deadColumns} from dead`,
   );
@@ -109,11 +115,13 @@ const bodyMark = ',"body":';
  * The payload's exact text, from the row of a run in the outbox; null where the envelope names one that is kept apart. Cut out of the bytes: to
  * count the characters before it was a twentieth of a capture.
  */
-const bodyInOutbox = (runKey: Sql): Sql => sql`
+const bodyInOutbox = (runKey: Sql): Sql =>
+  bodyIn(sql`select convert_to(envelope, 'UTF8') as bytes from ops.job_outbox where run_key = ${runKey}`);
+
+const bodyIn = (envelope: Sql): Sql => sql`
   select case when at > 0 then convert_from(substring(bytes from at + ${bodyMark.length}::int
                                                             for octet_length(bytes) - at - ${bodyMark.length}::int), 'UTF8') end as body
-  from (select bytes, position(${Buffer.from(bodyMark)}::bytea in bytes) as at
-        from (select convert_to(envelope, 'UTF8') as bytes from ops.job_outbox where run_key = ${runKey} offset 0) e offset 0) e`;
+  from (select bytes, position(${Buffer.from(bodyMark)}::bytea in bytes) as at from (${envelope} offset 0) e offset 0) e`;
 
 /** Letters of work that had none. Answers how many were made: work that has a letter keeps it as it is. */
 export function firstLetters(runs: readonly DeadRun[], groups: readonly GroupRow[]): Statement {

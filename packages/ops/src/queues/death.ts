@@ -167,8 +167,6 @@ const failureOf = sql`jsonb_build_object('class', d.class, 'type', d.type, 'mess
 
 export interface VerdictParts {
   readonly workerId: string;
-  /** Lateral joins on `d`, the row of `dying`. */
-  readonly beside?: Sql;
   /** More conditions on `r`, the row of `ops.job_run`. */
   readonly when?: Sql;
   /** What `dead` answers besides {@link deadColumns}. */
@@ -184,7 +182,7 @@ export interface VerdictParts {
  */
 export function verdictParts(
   rows: readonly DyingRow[],
-  { workerId, beside, when, more, withLetters = false }: VerdictParts,
+  { workerId, when, more, withLetters = false }: VerdictParts,
 ): Sql {
   return sql`
     dying as materialized (
@@ -199,7 +197,7 @@ export function verdictParts(
             else coalesce(r.attempts_history, '[]') || jsonb_build_object(
               'attempt', null, 'started_at', r.last_started_at, 'ended_at', clock_timestamp(), 'worker', ${workerId}::text,
               'outcome', 'died', 'cause', d.cause, 'error', ${failureOf}) end
-      from dying d ${beside ?? empty}
+      from dying d
       where r.run_key = d.run_key and r.state = 'enqueued' ${when ? sql`and ${when}` : empty}
         and (d.started is null or (r.started = d.started and r.finished < r.started))
         and (d.idle is not true or r.started = r.finished)
