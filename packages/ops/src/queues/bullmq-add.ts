@@ -43,7 +43,7 @@ return added`;
 const keys = ['meta', 'id', 'wait', 'prioritized', 'pc', 'active', 'marker', 'events'] as const;
 
 /** Redis does nothing else during one call: about 2 ms. */
-export const jobsACall = 100;
+const jobsACall = 100;
 
 /** A job as the script takes it. `options` are JSON. */
 export interface AddedJob {

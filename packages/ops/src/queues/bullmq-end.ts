@@ -1,6 +1,5 @@
 import type { Redis } from 'ioredis';
 import { withDeadline } from '../redis/index.ts';
-import { jobsACall } from './bullmq-add.ts';
 import { groupCommit } from './group-commit.ts';
 
 /**
@@ -70,7 +69,6 @@ export function openEnds(redis: Redis, prefix: string): (job: EndedJob) => Promi
   const names = keys.map((name) => `${prefix}:${name}`);
   const calls = groupCommit<EndedJob, true>({
     keyOf: ({ id }) => id,
-    most: jobsACall,
     async write(jobs) {
       const values = jobs.flatMap(({ id, token, reason, attemptsMade, attempts }) => [
         id,

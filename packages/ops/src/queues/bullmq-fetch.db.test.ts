@@ -101,7 +101,7 @@ describe('jobs that are fetched many at once', () => {
     ['that is paused', { waiting: 3, settings: { paused: '1' } }, 2],
     ['with a limit of jobs under way', { waiting: 4, settings: { concurrency: '2' } }, 3],
     ['with a limit of jobs in a time', { waiting: 4, settings: { max: '2', duration: '60000' } }, 3],
-    ['with more than one call takes', { waiting: 250 }, 230],
+    ['with more than one call takes', { waiting: 400 }, 300],
   ])(
     'of a queue %s are those BullMQ fetches one by one, and so is what it leaves in Redis',
     async (_what, scene, amount) => {

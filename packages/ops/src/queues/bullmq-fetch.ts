@@ -1,6 +1,5 @@
 import { type BackendFactory, createRedisBackend, raw2NextJobData, type RedisQueueBackend } from 'bullmq';
 import type { Redis } from 'ioredis';
-import { jobsACall } from './bullmq-add.ts';
 import { groupCommit } from './group-commit.ts';
 
 /**
@@ -57,7 +56,6 @@ export function fetchMany(redis: Redis): BackendFactory<RedisQueueBackend> {
     const fetchOne = backend.moveToActive.bind(backend);
     const calls = groupCommit<string, Fetched>({
       keyOf: (token) => token,
-      most: jobsACall,
       async write(tokens) {
         if (tokens.length === 1) return new Map();
         const values = [backend.toKey(''), String(Date.now()), String(lockDuration), ...tokens];

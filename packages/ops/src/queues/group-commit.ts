@@ -18,8 +18,6 @@ export interface GroupCommitOptions<Entry, Row> {
   readonly keyOf: (entry: Entry) => string;
   /** Writes entries in one commit, and answers the rows they gave by their keys. */
   readonly write: (entries: readonly Entry[]) => Promise<ReadonlyMap<string, Row>>;
-  /** Entries of one commit at most. Default 256. */
-  readonly most?: number;
   /** Least time from one statement to the next, in ms: entries that come sooner gather. Who comes after a longer pause never waits. Default 0. */
   readonly everyMs?: number;
 }
@@ -40,7 +38,7 @@ type Batch<Entry, Row> = Map<string, Waiting<Entry, Row>>;
  */
 export function groupCommit<Entry, Row>(options: GroupCommitOptions<Entry, Row>): GroupCommit<Entry, Row> {
   const waiting: Batch<Entry, Row>[] = [];
-  const { everyMs = 0, most = largestBatch } = options;
+  const { everyMs = 0 } = options;
   const inFlight = new Set<Promise<void>>();
   let scheduled = false;
   let sentAt = Number.NEGATIVE_INFINITY;
@@ -73,7 +71,7 @@ export function groupCommit<Entry, Row>(options: GroupCommitOptions<Entry, Row>)
       new Promise((resolve, reject) => {
         const key = options.keyOf(entry);
         let batch = waiting.at(-1);
-        if (!batch || batch.size >= most || batch.has(key)) waiting.push((batch = new Map()));
+        if (!batch || batch.size >= largestBatch || batch.has(key)) waiting.push((batch = new Map()));
         batch.set(key, { entry, resolve, reject });
         schedule();
       }),
