@@ -22,7 +22,7 @@ import {
 } from '../packages/ops/src/queues/index.ts';
 import { connectRedis, workerConnection } from '../packages/ops/src/redis/index.ts';
 import { kind, payloadOf, payloadSchema } from './dlq-world.ts';
-import { removeKeys, usedMemory } from './dlq-redis.ts';
+import { removeKeys, rewriteLog, usedMemory } from './dlq-redis.ts';
 import { openPostgresCpu } from './postgres-cpu.ts';
 import { medianOf } from './report.ts';
 
@@ -144,7 +144,6 @@ function failAt(depth: number, n: number, failure: new (message: string) => Erro
 }
 
 async function failBare({ redis, redisUrl, postgresCpu }: Bench, jobs: number): Promise<Round> {
-  await removeKeys(redis, bare);
   const before = await usedMemory(redis);
   const connection = new Redis(redisUrl, { maxRetriesPerRequest: null });
   const queue = new Queue('failing', { connection: redis, prefix: bare, skipWaitingForReady: true });
@@ -159,13 +158,17 @@ async function failBare({ redis, redisUrl, postgresCpu }: Bench, jobs: number): 
   let failed = 0;
   const all = Promise.withResolvers<void>();
   worker.on('failed', () => ++failed === jobs && all.resolve());
+  await rewriteLog(redis);
   const begun = begin(postgresCpu);
   void worker.run();
   await all.promise;
   const spent = begun.end(jobs);
   await worker.close();
   connection.disconnect();
-  return { ...spent, growth: await growthSince(redis, before, jobs) };
+  const growth = await growthSince(redis, before, jobs);
+  // Ours leaves no jobs behind either.
+  await removeKeys(redis, bare);
+  return { ...spent, growth };
 }
 
 /** From the first start to the last job's removal: what the sweeper does is part of it, but not its pauses. */
@@ -207,6 +210,7 @@ async function failOurs(bench: Bench, jobs: number): Promise<Round> {
   const sweep = () =>
     sweepAll({ ...bench, deaths, failedSets: openFailedSets(bench.redis, ours) }, new AbortController().signal);
   await fold.start();
+  await rewriteLog(bench.redis);
   const begun = begin(bench.postgresCpu);
   await worker.start();
   const ended = new AbortController();

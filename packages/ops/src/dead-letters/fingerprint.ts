@@ -55,25 +55,38 @@ function digestOf(inputs: string): string {
   return digest;
 }
 
-/** Each pattern is a plain run of character classes without nesting, so none can backtrack far. */
-const placeholders: readonly (readonly [RegExp, string])[] = [
-  [/\b[a-z][a-z0-9+.-]{1,20}:\/\/[^\s"'<>]+/gi, '<url>'],
-  [/[^\s"'<>@]{1,64}@[^\s"'<>@]{1,128}/g, '<address>'],
-  [/\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b/gi, '<id>'],
-  [/\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:Z|[+-]\d\d:?\d\d)?/g, '<time>'],
-  [/\d{4}-\d\d-\d\d|\b\d\d:\d\d:\d\d\b/g, '<time>'],
-  [/\b\d{1,3}(?:\.\d{1,3}){3}(?::\d{1,5})?\b|\[?(?:[0-9a-f]{0,4}:){3,7}[0-9a-f]{0,4}\]?(?::\d{1,5})?/gi, '<host>'],
-  [/"[^"\n]*"|'[^'\n]*'|`[^`\n]*`|“[^”\n]*”/g, '<text>'],
-  [/\b(?=[0-9a-z_-]*\d)[0-9a-z]{1,40}(?:[_-][0-9a-z]{1,40}){2,8}\b/gi, '<id>'],
-  [/\b0x[0-9a-f]+\b|\b(?=[0-9a-f]*\d)[0-9a-f]{12,64}\b/gi, '<id>'],
-  [/\d+(?:[.,]\d+)*/g, '<n>'],
+/**
+ * Each pattern is a plain run of character classes without nesting, so none can backtrack far. It is tried only on a text with one of the
+ * characters that any match of it holds: most messages have few of them.
+ */
+const placeholders: readonly (readonly [holds: string, pattern: RegExp, placeholder: string])[] = [
+  ['/', /\b[a-z][a-z0-9+.-]{1,20}:\/\/[^\s"'<>]+/gi, '<url>'],
+  ['@', /[^\s"'<>@]{1,64}@[^\s"'<>@]{1,128}/g, '<address>'],
+  ['-', /\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b/gi, '<id>'],
+  ['-', /\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:Z|[+-]\d\d:?\d\d)?/g, '<time>'],
+  ['-:', /\d{4}-\d\d-\d\d|\b\d\d:\d\d:\d\d\b/g, '<time>'],
+  [
+    '.:',
+    /\b\d{1,3}(?:\.\d{1,3}){3}(?::\d{1,5})?\b|\[?(?:[0-9a-f]{0,4}:){3,7}[0-9a-f]{0,4}\]?(?::\d{1,5})?/gi,
+    '<host>',
+  ],
+  [`"'\`“`, /"[^"\n]*"|'[^'\n]*'|`[^`\n]*`|“[^”\n]*”/g, '<text>'],
+  ['_-', /\b(?=[0-9a-z_-]*\d)[0-9a-z]{1,40}(?:[_-][0-9a-z]{1,40}){2,8}\b/gi, '<id>'],
+  ['0123456789', /\b0x[0-9a-f]+\b|\b(?=[0-9a-f]*\d)[0-9a-f]{12,64}\b/gi, '<id>'],
+  ['0123456789', /\d+(?:[.,]\d+)*/g, '<n>'],
 ];
+
+function holdsOneOf(text: string, characters: string): boolean {
+  for (const character of characters) if (text.includes(character)) return true;
+  return false;
+}
 
 function normalise(message: string): string {
   let text = message.slice(0, longestInput);
   const trace = text.search(/\n\s+at /);
   if (trace >= 0) text = text.slice(0, trace);
-  for (const [pattern, placeholder] of placeholders) text = text.replace(pattern, placeholder);
+  for (const [holds, pattern, placeholder] of placeholders)
+    if (holdsOneOf(text, holds)) text = text.replace(pattern, placeholder);
   return text.replace(/\s+/g, ' ').trim().slice(0, longestMessage).toWellFormed();
 }
 
