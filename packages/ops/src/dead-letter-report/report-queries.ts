@@ -57,8 +57,8 @@ export function cellsOfLetters(matching: Sql, { previous }: Windows): Sql {
     from ops.dead_letter_queue d
     cross join lateral (values (d.created_at, 1, 0, false), (d.failed_at, 0, 1, false), (d.resolved_at, 0, 0, true))
       as e(at, captured, deaths, closed)
-    where not d.synthetic and e.at >= ${previous} and ${matching}
-      and (d.resolved = any (array[false, true]) and d.failed_at >= ${lateCapture(previous)} or d.resolved_at >= ${previous})`;
+    where not d.synthetic and e.at >= ${previous} and (d.failed_at >= ${lateCapture(previous)} or d.resolved_at >= ${previous})
+      and ${matching}`;
 }
 
 /** The capture of a death may come later than the death; by more than a day it is not counted as captured in the window. */

@@ -109,11 +109,10 @@ const mostArms = 16;
  * fingerprint and half. Lists merge them. Falls back to one condition where there would be too many.
  */
 export function armsOf(selection: Selection): Sql[] {
-  const { queues, fingerprints, states } = selection;
+  const { queues, fingerprints } = selection;
   const queueArms = queues?.map((queue) => [sql`d.queue_name = ${queue}`]) ?? [[]];
   const fingerprintArms = fingerprints?.map((fingerprint) => [sql`d.fingerprint = ${fingerprint}`]) ?? [[]];
-  // Only the index of a queue holds both halves.
-  const isSplit = (fingerprints !== undefined || queues === undefined) && reachesOpen(states) && reachesClosed(states);
+  const isSplit = fingerprints !== undefined && sideOf(selection.states) === 'all';
   const halves = isSplit ? [[sql`not d.resolved`], [sql`d.resolved`]] : [[]];
   const count = queueArms.length * fingerprintArms.length * halves.length;
   const rest = conditions(selection);
@@ -145,10 +144,6 @@ function stateConditions(states: readonly string[]): Sql[] {
     ...(isClosed ? [sql`d.resolved`] : []),
     ...(side === 'part' ? [sql`d.state = any(${states}::text[])`] : []),
   ];
-}
-
-function reachesOpen(states: readonly string[]): boolean {
-  return states.some((state) => openStates.includes(state));
 }
 
 function reachesClosed(states: readonly string[]): boolean {

@@ -3,8 +3,7 @@ import type { Invariant } from './invariant.ts';
 /** Letters that died, were closed or acted on since `$1`. */
 const touched = `
   touched as (
-    select id from ops.dead_letter_queue
-    where resolved = any (array[false, true]) and failed_at >= $1::timestamptz or resolved_at >= $1::timestamptz
+    select id from ops.dead_letter_queue where failed_at >= $1::timestamptz or resolved_at >= $1::timestamptz
     union
     select l.id from ops.audit_log a
     join ops.dead_letter_queue l on l.id = case when pg_input_is_valid(a.target_id, 'uuid') then a.target_id::uuid end
