@@ -55,6 +55,28 @@ describe('a burial', () => {
     expect([await deaths(), await open()]).toEqual([[{ deaths: 20 }], []]);
   });
 
+  it('keeps each payload as it was: of the envelope, kept apart for its size, and none where its row is gone', async () => {
+    const { db, begun, letterOf, plane } = await openDying();
+    const note = 'ü'.repeat(40_000);
+    await db.transaction((tx) => enqueue(tx, work, 'task', { n: 2, note }, { key: 'large' }));
+    await db.query(sql`update ops.job_run set started = 1, last_started_at = now() where run_key = 'large'`);
+    const some = [await begun('small'), dying('large'), await begun('gone'), await begun('other')];
+    await db.query(sql`delete from ops.job_outbox where run_key = 'gone'`);
+    expect(await openBurial({ db, workerId })(some)).toHaveLength(4);
+    const { rows } = await plane.db.query(sql`
+      select root_key, p.body, l.payload::text, evidence_lacks
+      from ops.dead_letter_queue l left join ops.dead_letter_payload p on p.letter_id = l.id order by root_key`);
+    const large = JSON.stringify({ n: 2, note });
+    const inline = { body: '{"n":1}', payload: '{"n": 1}', evidence_lacks: null };
+    expect(rows).toEqual([
+      { root_key: 'gone', body: null, payload: null, evidence_lacks: 'payload: it was not kept' },
+      { root_key: 'large', body: large, payload: `{"n": 2, "note": "${note}"}`, evidence_lacks: null },
+      { root_key: 'other', ...inline },
+      { root_key: 'small', ...inline },
+    ]);
+    expect((await letterOf('large')).payload_bytes).toBe(Buffer.byteLength(large));
+  });
+
   it('takes what is special in a batch with what is not: each death has its letter, once', async () => {
     const { db, begun, letters, letterOf, retry, plane } = await openDying();
     const told: string[] = [];

@@ -14,12 +14,24 @@ afterAll(() => redis.disconnect());
 const reason = 'Error: no place for "it"';
 
 /** A queue of jobs, as many of them under way as are asked for. */
-async function open({ jobs, fetched, settings = {} }: { jobs: number; fetched: number; settings?: object }) {
+async function open({
+  jobs,
+  fetched,
+  settings = {},
+  events = 0,
+}: {
+  jobs: number;
+  fetched: number;
+  settings?: object;
+  /** Of before. */
+  events?: number;
+}) {
   const [prefix, name] = [testPrefix(), 'work'];
   const queue = new Queue(name, { connection: redis, prefix });
   await queue.waitUntilReady();
   const key = (of: string) => `${prefix}:${name}:${of}`;
   if (Object.keys(settings).length > 0) await redis.hset(key('meta'), settings);
+  for (let n = 0; n < events; n += 1) await redis.xadd(key('events'), '*', 'event', 'old', 'n', n);
   // Every other one has used its attempts up.
   for (let n = 1; n <= jobs; n += 1) {
     await queue.add('task', { n }, { jobId: `task-${n}`, attempts: 1 + (n % 2), removeOnFail: false });
@@ -77,6 +89,8 @@ describe('jobs that are ended many at once', () => {
     ['with others that wait', { jobs: 5, fetched: 3 }],
     ['with others under way', { jobs: 3, fetched: 3 }],
     ['with another length of its events', { jobs: 4, fetched: 4, settings: { 'opts.maxLenEvents': '4' } }],
+    // Redis cuts a stream by whole nodes of 100.
+    ['with too many events', { jobs: 3, fetched: 2, settings: { 'opts.maxLenEvents': '150' }, events: 420 }],
   ])('leave of a queue %s what BullMQ leaves of them one by one, events included', async (_what, options) => {
     const [ours, theirs] = await Promise.all([open(options), open(options)]);
     await ours.ours();

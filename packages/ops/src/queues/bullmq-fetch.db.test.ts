@@ -46,7 +46,13 @@ async function open(by: 'ours' | 'theirs', { waiting = 0, urgent = 0, delays = [
     },
     /** Asks for jobs, ours all at once and theirs one by one, and tells what came. */
     async fetch(amount: number) {
-      const next = (n: number) => worker.getNextJob(`token-${n}`, { block: false }) as Promise<Job | undefined>;
+      const next = async (n: number) => {
+        try {
+          return (await worker.getNextJob(`token-${n}`, { block: false })) as Job | undefined;
+        } catch (error) {
+          return { id: (error as Error).name } as Job;
+        }
+      };
       const jobs: (Job | undefined)[] = [];
       if (by === 'ours') jobs.push(...(await Promise.all(Array.from({ length: amount }, (_, n) => next(n)))));
       else for (let n = 0; n < amount; n += 1) jobs.push(await next(n));
@@ -113,6 +119,25 @@ describe('jobs that are fetched many at once', () => {
       await Promise.all([ours.close(), theirs.close()]);
     },
   );
+
+  it.each([
+    ['whose options are not JSON', 'opts', '{not json'],
+    ['whose progress is not JSON', 'progress', 'half'],
+  ])('are all handed out but the one %s, which is refused alone', async (_what, field, value) => {
+    const { fetch, key, contents, close } = await open('ours', { waiting: 5 });
+    await redis.hset(key('plain-3'), field, value);
+    const came = await fetch(5);
+    expect(came.map((job) => job?.id)).toEqual(['plain-1', 'plain-2', 'SyntaxError', 'plain-4', 'plain-5']);
+    expect((await contents()).active).toHaveLength(5);
+    await close();
+  });
+
+  it('are handed out where their count of starts is no number', async () => {
+    const { fetch, key, close } = await open('ours', { waiting: 2 });
+    await redis.hset(key('plain-1'), 'ats', 'many');
+    expect((await fetch(2)).map((job) => job?.started)).toEqual([1, 1]);
+    await close();
+  });
 
   it('are locked as long as those of BullMQ', async () => {
     const { fetch, key, close } = await open('ours', { waiting: 2 });

@@ -1,4 +1,10 @@
-import { type BackendFactory, createRedisBackend, raw2NextJobData, type RedisQueueBackend } from 'bullmq';
+import {
+  type BackendFactory,
+  createRedisBackend,
+  raw2NextJobData,
+  type RedisQueueBackend,
+  type WorkerOptions,
+} from 'bullmq';
 import type { Redis } from 'ioredis';
 import { groupCommit } from './group-commit.ts';
 
@@ -29,7 +35,7 @@ for at, id in ipairs(ids) do
   call('XADD', events, '*', 'event', 'active', 'jobId', id, 'prev', 'waiting')
   local job, starts = call('HGETALL', key), 1
   for of = 1, #job, 2 do
-    if job[of] == 'ats' then starts = job[of + 1] + 1 end
+    if job[of] == 'ats' then starts = (tonumber(job[of + 1]) or 0) + 1 end
   end
   call('HSET', key, 'processedOn', now, 'ats', starts)
   -- Of a field that is told twice the last counts.
@@ -41,29 +47,31 @@ return jobs`;
 
 const keys = ['wait', 'active', 'prioritized', 'delayed', 'meta', 'marker', 'events'] as const;
 
-/** What BullMQ takes for a job that was fetched: data, id, and twice nothing. */
-type Fetched = ReturnType<typeof raw2NextJobData>;
-
 /**
  * Makes the backend of a worker on `redis`: jobs that it asks for in one turn are fetched in one call. Who gets none by it, and who is alone,
- * asks BullMQ's own script.
+ * asks BullMQ's own script. So does everybody of a worker with a name or a limiter, which the script knows nothing of.
  */
 export function fetchMany(redis: Redis): BackendFactory<RedisQueueBackend> {
   return (queue, options, connections) => {
     const backend = createRedisBackend(queue, options, connections);
-    const names = keys.map((name) => backend.toKey(name));
-    const { lockDuration } = options as { lockDuration?: number };
+    const { lockDuration, name, limiter } = options as Partial<WorkerOptions>;
+    if (name !== undefined || limiter) return backend;
+    const names = keys.map((key) => backend.toKey(key));
     const fetchOne = backend.moveToActive.bind(backend);
-    const calls = groupCommit<string, Fetched>({
+    const calls = groupCommit<string, unknown[]>({
       keyOf: (token) => token,
       async write(tokens) {
         if (tokens.length === 1) return new Map();
         const values = [backend.toKey(''), String(Date.now()), String(lockDuration), ...tokens];
         const jobs = (await redis.eval(fetchScript, names.length, ...names, ...values)) as unknown[][];
-        return new Map(jobs.map((job, at) => [tokens[at] ?? '', raw2NextJobData(job)]));
+        return new Map(jobs.map((job, at) => [tokens[at] ?? '', job]));
       },
     });
-    backend.moveToActive = async (token) => (await calls.add(token)) ?? fetchOne(token);
+    backend.moveToActive = async (token) => {
+      const job = await calls.add(token);
+      // Read for each alone: one that is not JSON must not take the others along, which are this worker's already.
+      return job ? raw2NextJobData(job) : fetchOne(token);
+    };
     return backend;
   };
 }

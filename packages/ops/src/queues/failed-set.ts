@@ -51,8 +51,8 @@ redis.call('HSET', KEYS[3], 'finishedOn', ARGV[2], 'failedReason', ARGV[3])
 redis.call('ZADD', KEYS[2], ARGV[2], ARGV[1])
 return 1`;
 
-/** Jobs under way that are looked at; more than any queue has workers for. */
-const mostActive = 1_000;
+/** Jobs under way that are looked at, the newest first: as many as several processes have in hand. */
+const mostActive = 5_000;
 
 export function openFailedSets(redis: Redis, prefix: string): FailedSets {
   const bounded = <T>(call: Promise<T>) => withDeadline(call, answerWithinMs, 'Redis');

@@ -1,7 +1,10 @@
 import { databaseFailure } from '../postgres/index.ts';
 import { RedisTimeout } from '../redis/index.ts';
 
-/** Entries of one commit, unless told otherwise: what a statement costs by itself is then little beside them, and two still fill a busy worker. */
+/**
+ * Entries of one commit: what a statement costs by itself is then little beside them. A worker with 32 places has three times as many in hand;
+ * one with 8 to 21 places has fewer than two such batches, and takes turns with Postgres when all of them come at once.
+ */
 const largestBatch = 256;
 /** Statements under way at once: while they run, the next one gathers. More would make each emptier, and Postgres work more. */
 const mostInFlight = 2;
