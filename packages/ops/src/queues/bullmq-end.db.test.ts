@@ -23,7 +23,7 @@ async function open({
   jobs: number;
   fetched: number;
   settings?: object;
-  /** Of before. */
+  /** That were told meanwhile. */
   events?: number;
 }) {
   const [prefix, name] = [testPrefix(), 'work'];
@@ -31,7 +31,6 @@ async function open({
   await queue.waitUntilReady();
   const key = (of: string) => `${prefix}:${name}:${of}`;
   if (Object.keys(settings).length > 0) await redis.hset(key('meta'), settings);
-  for (let n = 0; n < events; n += 1) await redis.xadd(key('events'), '*', 'event', 'old', 'n', n);
   // Every other one has used its attempts up.
   for (let n = 1; n <= jobs; n += 1) {
     await queue.add('task', { n }, { jobId: `task-${n}`, attempts: 1 + (n % 2), removeOnFail: false });
@@ -43,6 +42,7 @@ async function open({
     const job = (await worker.getNextJob(token)) as Job | undefined;
     if (job) held.push({ job, token });
   }
+  for (let n = 0; n < events; n += 1) await redis.xadd(key('events'), '*', 'event', 'progress', 'n', n);
   const end = openEnds(redis, `${prefix}:${name}`);
   return {
     held,
