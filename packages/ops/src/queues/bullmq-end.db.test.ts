@@ -30,7 +30,6 @@ async function open({
   const queue = new Queue(name, { connection: redis, prefix });
   await queue.waitUntilReady();
   const key = (of: string) => `${prefix}:${name}:${of}`;
-  if (Object.keys(settings).length > 0) await redis.hset(key('meta'), settings);
   // Every other one has used its attempts up.
   for (let n = 1; n <= jobs; n += 1) {
     await queue.add('task', { n }, { jobId: `task-${n}`, attempts: 1 + (n % 2), removeOnFail: false });
@@ -42,6 +41,8 @@ async function open({
     const job = (await worker.getNextJob(token)) as Job | undefined;
     if (job) held.push({ job, token });
   }
+  // A queue that opens sets its own.
+  if (Object.keys(settings).length > 0) await redis.hset(key('meta'), settings);
   for (let n = 0; n < events; n += 1) await redis.xadd(key('events'), '*', 'event', 'progress', 'n', n);
   const end = openEnds(redis, `${prefix}:${name}`);
   return {
