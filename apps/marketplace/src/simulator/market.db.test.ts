@@ -13,7 +13,9 @@ import { streamOf } from './random.ts';
 import { profiles } from './shape.ts';
 import { worldNiches } from './world-catalogue.ts';
 
+/** Sales that are compared at least. How many leads that takes depends on the hour: late in the day, many buyers have had their number. */
 const sales = 40;
+const mostLeads = 400;
 
 describe('the market of a history', () => {
   let world: TestWorld;
@@ -39,19 +41,19 @@ describe('the market of a history', () => {
   afterAll(() => world.close());
 
   it('sells as the product does: the same lead to the same buyers, in the same places, for the same money', async () => {
-    for (let n = 0; n < sales; n += 1) {
+    let sold = 0;
+    for (let n = 0; sold < sales && n < mostLeads; n += 1) {
       const { niche, rank } = nicheOf(history, n);
       const random = streamOf(3, 'next', n);
       const areas = areaCodesOf(postcodeIn(somePlace(random), random));
       const form = answersTo(worldNiches(profiles.S.niches)[rank]?.form_schema.fields ?? [], random);
       const lead = await world.make.lead({ nicheId: niche.id, status: 'approved', areaCodes: areas, form });
       await sellLead(world.db, lead.id, world);
-      expect(await soldTo(world, lead.id)).toEqual(sellInModel(niche, { areas, form }));
+      const inModel = sellInModel(niche, { areas, form });
+      expect(await soldTo(world, lead.id)).toEqual(inModel);
+      sold += inModel.length;
     }
-    const { rowCount } = await world.db.query(
-      sql`select from assignment where lead_id in (select id from lead where correlation_id like 'lead-%')`,
-    );
-    expect(rowCount).toBeGreaterThan(sales);
+    expect(sold).toBeGreaterThanOrEqual(sales);
     expect(await standingsIn(world)).toEqual(standingsOf(history));
   });
 });
