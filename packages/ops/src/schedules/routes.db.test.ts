@@ -194,7 +194,9 @@ describe('POST /schedules/:name/catch-up', () => {
   it('gives a tick that is missed again another job', async () => {
     await lookedAgo(11);
     const [tick] = caughtUp.parse((await post('/tidy/catch-up', { ...span(60), reason })).json()).ticks;
-    await plane.db.query(sql`update ops.schedule_run set miss_after = now() - interval '1 second' where run_key = ${tick?.job_id}`);
+    await plane.db.query(
+      sql`update ops.schedule_run set miss_after = now() - interval '1 second' where run_key = ${tick?.job_id}`,
+    );
     await tickAll({ db: plane.db, log: plane.log, schedules });
     const again = caughtUp.parse((await post('/tidy/catch-up', { ...span(60), reason })).json()).ticks[0];
     expect(again).toEqual({ ...tick, job_id: `${tick?.job_id}-2` });
