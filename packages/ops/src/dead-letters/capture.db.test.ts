@@ -274,30 +274,34 @@ describe('the sweeper', () => {
     expect(told.map(([, message]) => message)).toEqual(rows.map(() => 'Refused: [masked] is shut'));
   });
 
-  it('captures a job that no worker can parse, which BullMQ would offer for ever', async () => {
-    const { plane, letters } = await open({ jobLockMs: 500 });
-    await plane.run({ work: breakable().handler });
-    const redis = new Redis(inject('redisUrl'));
-    const key = `${plane.prefix}:work`;
-    await redis.hset(`${key}:poison`, {
-      name: 'task',
-      data: '{not json',
-      opts: '{}',
-      timestamp: '1',
-      delay: '0',
-      priority: '0',
-    });
-    await redis.multi().lpush(`${key}:wait`, 'poison').zadd(`${key}:marker`, '0', '0').exec();
-    const [letter] = await pollUntil(async () => (await letters()).length > 0 && letters(), { deadlineMs: 15_000 });
-    expect(letter).toMatchObject({
-      cause: 'unreadable',
-      job_id: 'poison',
-      error_message: 'not JSON: no worker can read it',
-    });
-    await pollUntil(async () => (await redis.exists(`${key}:poison`)) === 0);
-    expect(await redis.lrange(`${key}:active`, 0, -1)).toEqual([]);
-    redis.disconnect();
-  });
+  it.each(['data', 'opts', 'progress', 'parent'])(
+    'captures a job whose %s no worker can parse, which BullMQ would offer for ever',
+    async (field) => {
+      const { plane, letters } = await open({ jobLockMs: 500 });
+      await plane.run({ work: breakable().handler });
+      const redis = new Redis(inject('redisUrl'));
+      const key = `${plane.prefix}:work`;
+      await redis.hset(`${key}:poison`, {
+        name: 'task',
+        data: '{}',
+        opts: '{}',
+        timestamp: '1',
+        delay: '0',
+        priority: '0',
+        [field]: '{not json',
+      });
+      await redis.multi().lpush(`${key}:wait`, 'poison').zadd(`${key}:marker`, '0', '0').exec();
+      const [letter] = await pollUntil(async () => (await letters()).length > 0 && letters(), { deadlineMs: 15_000 });
+      expect(letter).toMatchObject({
+        cause: 'unreadable',
+        job_id: 'poison',
+        error_message: 'not JSON: no worker can read it',
+      });
+      await pollUntil(async () => (await redis.exists(`${key}:poison`)) === 0);
+      expect(await redis.lrange(`${key}:active`, 0, -1)).toEqual([]);
+      redis.disconnect();
+    },
+  );
 
   it('makes no letter of the id of a run whose job Redis lost: the run is handed over again', async () => {
     const { plane, plan, letters, effects } = await open();

@@ -79,11 +79,14 @@ export function openFailedSets(redis: Redis, prefix: string): FailedSets {
     async failUnreadable(queue) {
       const key = (name: string) => `${prefix}:${queue}:${name}`;
       const active = await bounded(redis.lrange(key('active'), 0, mostActive - 1));
-      const stalled = await stalledOf(active, (id) => bounded(redis.hget(key(id), 'stc')));
+      if (active.length === 0) return 0;
+      const pipeline = redis.pipeline();
+      for (const id of active) pipeline.hget(key(id), 'stc');
+      const counts = (await bounded(pipeline.exec())) ?? [];
+      const stalled = active.filter((_id, at) => Number(counts[at]?.[1]) > 0);
       let failed = 0;
       for (const id of stalled) {
-        const [data, opts] = await bounded(redis.hmget(key(id), 'data', 'opts'));
-        if (isJson(data) && isJson(opts)) continue;
+        if ((await bounded(redis.hmget(key(id), ...parsedFields))).every(isJson)) continue;
         const keys = [key('active'), key('failed'), key(id)];
         failed += Number(
           await bounded(redis.eval(failScript, 3, ...keys, id, Date.now(), 'not JSON: no worker can read it')),
@@ -94,10 +97,8 @@ export function openFailedSets(redis: Redis, prefix: string): FailedSets {
   };
 }
 
-async function stalledOf(ids: readonly string[], countOf: (id: string) => Promise<string | null>): Promise<string[]> {
-  const counts = await Promise.all(ids.map(countOf));
-  return ids.filter((_id, at) => Number(counts[at]) > 0);
-}
+/** What BullMQ parses of a job before anybody sees it. */
+const parsedFields = ['data', 'opts', 'progress', 'parent'] as const;
 
 /** As BullMQ reads a field of a job: an absent one is empty. */
 function isJson(text: string | null | undefined): boolean {
